@@ -1,0 +1,140 @@
+//! The terminal: output, errors, progress bars and Ctrl-C.
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::jobs::{CancelToken, Progress};
+
+/// Where a command prints, and what may interrupt it.
+#[derive(Debug)]
+pub struct Console {
+    json: bool,
+    quiet: bool,
+    cancel: CancelToken,
+}
+
+impl Console {
+    /// A console on standard output and error that turns Ctrl-C into cancellation.
+    pub fn new(json: bool, quiet: bool) -> Self {
+        static INTERRUPTED: OnceLock<CancelToken> = OnceLock::new();
+        let cancel = INTERRUPTED
+            .get_or_init(|| {
+                let token = CancelToken::new();
+                let handler = token.clone();
+                // Without a handler Ctrl-C still ends the program, only less gently.
+                let _ = ctrlc::set_handler(move || {
+                    if handler.is_canceled() {
+                        std::process::exit(130); // asked twice: do not wait for the work to notice
+                    }
+                    handler.cancel();
+                });
+                token
+            })
+            .clone();
+        Self { json, quiet, cancel }
+    }
+
+    /// Whether machines read the output.
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// The token that Ctrl-C cancels.
+    pub const fn cancel(&self) -> &CancelToken {
+        &self.cancel
+    }
+
+    /// Writes text to standard output as it is.
+    pub fn print(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    /// Writes a value as JSON and a line break.
+    pub fn print_json<T: Serialize>(&self, value: &T) -> io::Result<()> {
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        self.print(&text)
+    }
+
+    /// Writes an error and the chain of its causes, each said once, to standard error.
+    pub fn error(&self, error: &dyn Error) {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            let words = inner.to_string();
+            if !text.contains(&words) {
+                text.push_str(": ");
+                text.push_str(&words);
+            }
+            cause = inner.source();
+        }
+        let line = if self.json {
+            format!("{}\n", serde_json::json!({ "error": text }))
+        } else {
+            format!("lamplight: {text}\n")
+        };
+        // Nothing is left to tell anyone if even this cannot be written.
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+    }
+
+    /// Writes a remark to standard error; silent under `--quiet` and `--json`.
+    pub fn note(&self, text: &str) {
+        if !self.quiet && !self.json {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
+    /// Does `work` here while a bar shows its progress, in bytes or in counted things.
+    pub fn with_progress<T>(&self, unit: Unit, work: impl FnOnce(&Progress) -> T) -> T {
+        let progress = Progress::new();
+        if self.quiet || self.json || !io::stderr().is_terminal() {
+            return work(&progress);
+        }
+        let finished = CancelToken::new();
+        let watcher = std::thread::spawn({
+            let (progress, finished) = (progress.clone(), finished.clone());
+            move || draw(&progress, &finished, unit)
+        });
+        let result = work(&progress);
+        finished.cancel();
+        let _ = watcher.join(); // a bar that failed to draw is no reason to fail the work
+        result
+    }
+}
+
+/// What a progress bar counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes, shown as KiB and MiB.
+    Bytes,
+    /// Records, samples, files.
+    Items,
+}
+
+fn draw(progress: &Progress, finished: &CancelToken, unit: Unit) {
+    let template = match unit {
+        Unit::Bytes => "{msg:24} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+        Unit::Items => "{msg:24} {bar:30} {pos}/{len} {per_sec} {eta}",
+    };
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    // Short work shows no bar at all.
+    std::thread::sleep(Duration::from_millis(200));
+    while !finished.is_canceled() {
+        let reading = progress.read();
+        bar.set_message(reading.step.to_string());
+        bar.set_length(reading.total);
+        bar.set_position(reading.done);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    bar.finish_and_clear();
+}

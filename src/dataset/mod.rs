@@ -1,0 +1,1 @@
+//! Files to samples: recognition, indexed reading of large files, the dataset check, getting data, the sample set.

@@ -1,0 +1,111 @@
+//! What long work shares with whoever waits for it: a token to cancel it and a slot for its progress.
+//!
+//! Knows no domain and no window.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Asks running work to stop. Clones share one state; canceling is final.
+#[derive(Debug, Clone, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+/// Work ended because its token was canceled. A status more than an error: what was finished stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("canceled")]
+pub struct Canceled;
+
+impl CancelToken {
+    /// A token that nobody has canceled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the work to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether the work should stop.
+    pub fn is_canceled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// `Err(Canceled)` once the token is canceled, to be used with `?` between steps.
+    pub fn check(&self) -> Result<(), Canceled> {
+        if self.is_canceled() { Err(Canceled) } else { Ok(()) }
+    }
+}
+
+/// How far work has come: a slot that keeps the latest value only, so that neither side ever waits.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<Slot>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    done: AtomicU64,
+    total: AtomicU64,
+    step: Mutex<Arc<str>>,
+}
+
+/// A reading of a [`Progress`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgressReading {
+    /// Units done (bytes, records, …).
+    pub done: u64,
+    /// Units in all, 0 while unknown.
+    pub total: u64,
+    /// What is being done now, a few words.
+    pub step: Arc<str>,
+}
+
+impl Progress {
+    /// A slot at zero of an unknown total.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins a step of `total` units (0 if unknown); the count starts anew.
+    pub fn start(&self, step: &str, total: u64) {
+        *self.0.step.lock().unwrap_or_else(PoisonError::into_inner) = step.into();
+        self.0.done.store(0, Ordering::Relaxed);
+        self.0.total.store(total, Ordering::Relaxed);
+    }
+
+    /// Adds finished units.
+    pub fn add(&self, units: u64) {
+        self.0.done.fetch_add(units, Ordering::Relaxed);
+    }
+
+    /// Sets the finished units.
+    pub fn set(&self, done: u64) {
+        self.0.done.store(done, Ordering::Relaxed);
+    }
+
+    /// The latest value.
+    pub fn read(&self) -> ProgressReading {
+        ProgressReading {
+            done: self.0.done.load(Ordering::Relaxed),
+            total: self.0.total.load(Ordering::Relaxed),
+            step: self.0.step.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_one_state() {
+        let token = CancelToken::new();
+        let clone = token.clone();
+        assert_eq!(clone.check(), Ok(()));
+        token.cancel();
+        assert_eq!(clone.check(), Err(Canceled));
+
+        let progress = Progress::new();
+        progress.clone().start("reading", 10);
+        progress.clone().add(3);
+        assert_eq!(progress.read(), ProgressReading { done: 3, total: 10, step: "reading".into() });
+    }
+}

@@ -1,0 +1,25 @@
+//! Lamplight measures how well a language model uses a person's history, on the LaMP benchmark
+//! (arXiv 2304.11406): a retriever picks entries of a user's profile, a prompt carries them, a model
+//! answers, and metrics say what the profile was worth.
+//!
+//! The crate's map; `ARCHITECTURE.md` says who may use whom:
+//!
+//! - [`lamp`]: the vocabulary, pure.
+//! - [`jobs`]: canceling and progress of long work.
+//! - [`dataset`]: files to samples; the dataset check; getting data; the sample set.
+//! - [`search`]: full-text search over samples and profiles.
+//! - [`model`]: tokenizers and models behind traits.
+//! - [`retrieval`]: rankings of a profile's entries.
+//! - [`prompt`]: what the model reads.
+//! - [`metrics`]: answers to scores.
+//! - [`cli`]: all of it from a terminal.
+
+pub mod cli;
+pub mod dataset;
+pub mod jobs;
+pub mod lamp;
+pub mod metrics;
+pub mod model;
+pub mod prompt;
+pub mod retrieval;
+pub mod search;

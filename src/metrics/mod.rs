@@ -1,0 +1,1 @@
+//! Answers to scores: parsing, per-sample scores, aggregates and their intervals. Pure.

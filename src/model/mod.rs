@@ -1,0 +1,7 @@
+//! What turns text into tokens, answers and vectors, behind traits that know none of their implementations.
+//!
+//! Knows nothing of tasks, prompts or metrics.
+
+mod tokenizer;
+
+pub use tokenizer::{HfTokenizer, TextTokenizer, TokenizerError};

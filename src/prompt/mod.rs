@@ -1,0 +1,1 @@
+//! What the model reads: template, retrieved entries and a token budget to a prompt.

@@ -1,0 +1,1 @@
+//! Which entries of a profile a model gets to see, and in which order.

@@ -1,0 +1,37 @@
+//! What tests over data outside the repository share: where it is, and how a test says that it is absent.
+//!
+//! Such a test file sets `harness = false` in Cargo.toml and calls [`run`] with its trials; a trial whose data
+//! is absent is counted as ignored, with the reason in its name, and never passes silently.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The folder with real LaMP records and reference outputs: `LAMPLIGHT_SHARED`, or `shared` beside the repository.
+pub fn shared() -> PathBuf {
+    match std::env::var_os("LAMPLIGHT_SHARED") {
+        Some(folder) => folder.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join("shared"),
+    }
+}
+
+/// A test that needs a file or folder; ignored, and saying so, where that is absent.
+pub fn needs(name: &str, path: PathBuf, test: impl FnOnce(&Path) + Send + 'static) -> Trial {
+    if path.exists() {
+        Trial::test(name, move || {
+            test(&path);
+            Ok::<(), Failed>(())
+        })
+    } else {
+        let reason = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        Trial::test(format!("{name} (ignored: {reason} is absent)"), || Ok(())).with_ignored_flag(true)
+    }
+}
+
+/// Runs the trials as `cargo test` expects.
+pub fn run(trials: Vec<Trial>) -> ExitCode {
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
