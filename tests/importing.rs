@@ -218,7 +218,7 @@ fn complete_and_merged_files_end_well() {
     let (code, words) = again(&[]);
     assert!(code == Some(1) && words.contains("--force"), "{words}");
     assert_eq!(again(&["--force"]).0, Some(0));
-    let (code, words) = again(&["--force", file.to_str().unwrap()]);
+    let (code, words) = again(&["--outputs", file.to_str().unwrap(), "--force"]);
     assert!(code == Some(1) && words.contains("would be written from"), "{words}");
     // What is filled names no mails any more.
     let filled = out.join("merged.json");

@@ -134,9 +134,12 @@ fn transfer(request: Call, sender: &SyncSender<Message>) -> Result<Message, Link
         _ if response.status().is_success() => return Err(LinkFault::Encoding),
         _ => false,
     };
+    // Of an empty body the library tells no length, whatever the server said.
+    let said = || text("content-length").filter(|_| text("transfer-encoding").is_none())?.trim().parse().ok();
+    let length = response.body().content_length().or_else(said);
     let head = Head {
         status: response.status().as_u16(),
-        length: response.body().content_length().filter(|_| !compressed),
+        length: length.filter(|_| !compressed),
         etag: text("etag"),
         last_modified: text("last-modified"),
         range: text("content-range").as_deref().and_then(ContentRange::parse),
