@@ -1,5 +1,7 @@
 //! Downloads from a server that breaks off, lies, hangs and changes its mind: what gets the final name is right.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests assert as tests do")]
+
 #[path = "support/fault_server.rs"]
 mod fault_server;
 

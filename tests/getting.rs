@@ -1,5 +1,7 @@
 //! `lamplight get` against a loopback server in the place of the official one.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests assert as tests do")]
+
 #[path = "support/fault_server.rs"]
 mod fault_server;
 

@@ -1,5 +1,7 @@
 //! `lamplight import-avocado` on a collection made here in the layout of the real one.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests assert as tests do")]
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

@@ -18,11 +18,13 @@ pub const LONGEST_MAIL: u64 = 16 << 20;
 /// The most that the mails of one call may hold, in bytes.
 const MOST_AT_ONCE: u64 = 1 << 30;
 /// How many archives stay open. Each keeps its directory in memory.
-const MOST_OPEN: usize = 16;
+const MOST_OPEN: usize = 32;
 /// How deep below the given folder archives are looked for.
 const DEEPEST: usize = 12;
 
 type Archive = ZipArchive<BufReader<File>>;
+/// A name and its mail.
+type Found<'n> = (&'n str, Result<Mail, Missing>);
 
 #[derive(Debug, Clone, Copy)]
 struct Location {
@@ -134,7 +136,7 @@ impl Archives {
         mut wanted: Vec<(u32, &'n str)>,
         total: &AtomicU64,
         cancel: &CancelToken,
-    ) -> Result<Vec<(&'n str, Result<Mail, Missing>)>, ImportError> {
+    ) -> Result<Vec<Found<'n>>, ImportError> {
         let mut archive = self.take(number)?;
         wanted.sort_unstable(); // mostly the order on disk
         let mut mails = Vec::with_capacity(wanted.len());

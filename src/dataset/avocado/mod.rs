@@ -26,7 +26,7 @@ use fill::{Filler, Gap, mail_names};
 use output::Output;
 
 /// How many mails are looked up together, about.
-const MAILS_AT_ONCE: usize = 1024;
+const MAILS_AT_ONCE: usize = 8192;
 /// How many bytes of records wait for their mails at most, about.
 const BYTES_AT_ONCE: usize = 16 << 20;
 
