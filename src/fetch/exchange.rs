@@ -182,7 +182,7 @@ fn fault(error: ureq::Error) -> LinkFault {
         Error::ConnectionFailed => LinkFault::Broken(io::ErrorKind::ConnectionRefused.into()),
         Error::Io(error) => match error.kind() {
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => LinkFault::Silent,
-            // A chunk sized for a small read would otherwise be called an unexpected end of file.
+            // How a connection that ends too early is called here; as a file it would be misread.
             io::ErrorKind::UnexpectedEof => LinkFault::Broken(io::ErrorKind::ConnectionReset.into()),
             _ => LinkFault::Broken(error),
         },
