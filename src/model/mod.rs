@@ -4,4 +4,4 @@
 
 mod tokenizer;
 
-pub use tokenizer::{HfTokenizer, TextTokenizer, TokenizerError};
+pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};
