@@ -143,7 +143,10 @@ impl Template {
         match aggregate.count(AggregatePart::Profile) {
             1 => {}
             0 => {
-                return Err(fail("aggregate", TemplateProblem::Missing { placeholder: "profile".to_owned() }));
+                return Err(fail(
+                    "aggregate",
+                    TemplateProblem::Missing { placeholder: "profile".to_owned() },
+                ));
             }
             _ => {
                 return Err(fail(
