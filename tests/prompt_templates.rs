@@ -12,12 +12,16 @@ use lamplight::prompt::{
 };
 use proptest::prelude::*;
 
-static TOKENIZER: LazyLock<HfTokenizer> = LazyLock::new(|| {
+static TOKENIZER: LazyLock<HfTokenizer> = LazyLock::new(|| HfTokenizer::from_bytes(&tokenizer()).unwrap());
+static LIBRARY: LazyLock<tokenizers::Tokenizer> =
+    LazyLock::new(|| tokenizers::Tokenizer::from_bytes(tokenizer()).unwrap());
+
+fn tokenizer() -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/t5_tokenizer.json.gz");
     let mut plain = Vec::new();
     GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_end(&mut plain).unwrap();
-    HfTokenizer::from_bytes(&plain).unwrap()
-});
+    plain
+}
 
 fn entry(id: &str, title: &str, text: &str) -> ProfileEntry {
     ProfileEntry {
@@ -302,6 +306,16 @@ proptest! {
         assert_eq!(prompt.tokens, TOKENIZER.encode(&prompt.text).unwrap().len());
         assert_eq!(prompt.lost.is_some(), prompt.tokens > max_length);
         assert!((1..=7).contains(&prompt.attempts));
+    }
+
+    #[test]
+    fn odd_text_has_the_tokens_of_the_tokenizer_library(text in odd_text(100)) {
+        let theirs = LIBRARY.encode(text.as_str(), true).unwrap();
+        assert_eq!(TOKENIZER.encode(&text).unwrap(), theirs.get_ids());
+        let start = TOKENIZER.encode_start(&text, usize::MAX).unwrap();
+        assert!(start.complete && start.ids == theirs.get_ids()[..theirs.len() - 1]);
+        let ends: Vec<usize> = theirs.get_offsets().iter().map(|offsets| offsets.1).take(start.ends.len()).collect();
+        assert_eq!(start.ends, ends);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tokenizers::{NormalizerWrapper, PreTokenizerWrapper};
+use super::words::{Words, word_boundary};
 
 /// Why a tokenizer could not be loaded or used.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +72,8 @@ pub trait TextTokenizer: Send + Sync {
 pub struct HfTokenizer {
     inner: tokenizers::Tokenizer,
     special_tokens: usize,
-    /// Whether each word's tokens depend on that word alone, so that a long text need not be read to its end.
-    splits_words: bool,
+    /// The shorter way, where each word's tokens depend on that word alone: no more of a text is read than is asked.
+    words: Option<Words>,
 }
 
 impl HfTokenizer {
@@ -92,45 +92,58 @@ impl HfTokenizer {
     fn new(mut inner: tokenizers::Tokenizer) -> Result<Self, tokenizers::Error> {
         inner.with_padding(None).with_truncation(None)?;
         let special_tokens = inner.encode("", true)?.len();
-        let splits_words = splits_words(&inner);
-        Ok(Self { inner, special_tokens, splits_words })
+        let words = Words::of(&inner);
+        Ok(Self { inner, special_tokens, words })
+    }
+
+    /// The first `limit` tokens as the tokenizer library finds them.
+    fn library_start(&self, text: &str, limit: usize) -> Result<TextStart, tokenizers::Error> {
+        let encoding = self.inner.encode(text, false)?;
+        let kept = encoding.len().min(limit);
+        let mut end = 0;
+        let ends = encoding.get_offsets()[..kept].iter().map(|&(_, token_end)| {
+            end = text.ceil_char_boundary(token_end.max(end));
+            end
+        });
+        Ok(TextStart {
+            ends: ends.collect(),
+            ids: encoding.get_ids()[..kept].to_vec(),
+            complete: encoding.len() <= limit,
+        })
     }
 }
 
 impl TextTokenizer for HfTokenizer {
     fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self
-            .inner
-            .encode_fast(text, true)
-            .map_err(|source| TokenizerError::Encode { chars: text.chars().count(), source })?;
-        Ok(encoding.get_ids().to_vec())
+        let failed = |source| TokenizerError::Encode { chars: text.chars().count(), source };
+        if let Some(words) = &self.words
+            && let Some(start) = words.start(&self.inner, text, usize::MAX).map_err(failed)?
+        {
+            return Ok([&words.before[..], &start.ids, &words.after].concat());
+        }
+        Ok(self.inner.encode_fast(text, true).map_err(failed)?.get_ids().to_vec())
     }
 
     fn encode_start(&self, text: &str, limit: usize) -> Result<TextStart, TokenizerError> {
+        let failed = |source| TokenizerError::Encode { chars: text.chars().count(), source };
+        let Some(words) = &self.words else {
+            return self.library_start(text, limit).map_err(failed);
+        };
         // About four bytes a token in English: a first window that is seldom too short.
         let mut window = limit.saturating_mul(5).saturating_add(64);
         loop {
-            let cut = if self.splits_words { word_boundary(text, window) } else { text.len() };
-            let encoding = self
-                .inner
-                .encode(&text[..cut], false)
-                .map_err(|source| TokenizerError::Encode { chars: text.chars().count(), source })?;
-            let whole = cut == text.len();
-            if !whole && encoding.len() < limit {
+            let cut = word_boundary(text, window);
+            let part = &text[..cut];
+            let mut start = match words.start(&self.inner, part, limit).map_err(failed)? {
+                Some(start) => start,
+                None => self.library_start(part, limit).map_err(failed)?,
+            };
+            if cut < text.len() && start.ids.len() < limit {
                 window = window.saturating_mul(2);
                 continue;
             }
-            let kept = encoding.len().min(limit);
-            let mut end = 0;
-            let ends = encoding.get_offsets()[..kept].iter().map(|&(_, token_end)| {
-                end = text.ceil_char_boundary(token_end.max(end));
-                end
-            });
-            return Ok(TextStart {
-                ends: ends.collect(),
-                ids: encoding.get_ids()[..kept].to_vec(),
-                complete: whole && encoding.len() <= limit,
-            });
+            start.complete &= cut == text.len();
+            return Ok(start);
         }
     }
 
@@ -140,50 +153,6 @@ impl TextTokenizer for HfTokenizer {
 
     fn special_tokens(&self) -> usize {
         self.special_tokens
-    }
-}
-
-/// Where the last word ends that lies within the first `window` bytes and is followed by another, or the text's
-/// end. Only plain ASCII counts as a boundary, since no normalizer joins it with what follows.
-fn word_boundary(text: &str, window: usize) -> usize {
-    let bytes = text.as_bytes();
-    if window >= bytes.len() {
-        return bytes.len();
-    }
-    let boundary = |&at: &usize| {
-        bytes[at] == b' '
-            && bytes[at - 1].is_ascii_graphic()
-            && bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric)
-    };
-    (1..=window).rev().find(boundary).unwrap_or(bytes.len())
-}
-
-/// Whether a tokenizer surely cuts its text into words at spaces before all else and treats each alone, as T5's
-/// does. Unsure means no: then a text is always read whole.
-fn splits_words(tokenizer: &tokenizers::Tokenizer) -> bool {
-    let pre_tokenizer = match tokenizer.get_pre_tokenizer() {
-        Some(PreTokenizerWrapper::Metaspace(metaspace)) => metaspace.get_split(),
-        _ => false,
-    };
-    let added = tokenizer.get_added_tokens_decoder();
-    pre_tokenizer
-        && tokenizer.get_normalizer().is_none_or(normalizes_words_alone)
-        && !added.values().any(|token| token.content.contains(char::is_whitespace))
-}
-
-fn normalizes_words_alone(normalizer: &NormalizerWrapper) -> bool {
-    match normalizer {
-        NormalizerWrapper::Sequence(all) => all.as_ref().iter().all(normalizes_words_alone),
-        NormalizerWrapper::Precompiled(_)
-        | NormalizerWrapper::Nmt(_)
-        | NormalizerWrapper::NFC(_)
-        | NormalizerWrapper::NFKC(_)
-        | NormalizerWrapper::Lowercase(_) => true,
-        // Any pattern could be in there; SentencePiece models carry this one, which collapses spaces.
-        NormalizerWrapper::Replace(replace) => serde_json::to_value(replace).is_ok_and(|json| {
-            json["pattern"] == serde_json::json!({ "Regex": " {2,}" }) && json["content"] == " "
-        }),
-        _ => false,
     }
 }
 
@@ -220,17 +189,6 @@ mod tests {
         assert_eq!(clean("we 've , they 're , I 'm"), "we've, they're, I'm");
         assert_eq!(clean("x  ."), "x .");
         assert_eq!(clean(""), "");
-    }
-
-    #[test]
-    fn a_word_boundary_lies_between_plain_words() {
-        assert_eq!(word_boundary("one two three", 5), 3);
-        assert_eq!(word_boundary("one two three", 7), 7);
-        assert_eq!(word_boundary("one two", 7), 7);
-        assert_eq!(word_boundary("one  two x", 6), "one  two x".len(), "two spaces are no safe boundary");
-        assert_eq!(word_boundary("onetwothree", 5), 11);
-        assert_eq!(word_boundary("é é", 1), 5);
-        assert_eq!(word_boundary("", 0), 0);
     }
 
     #[test]
