@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use flate2::read::GzDecoder;
 use lamplight::lamp::{ProfileEntry, Sample, Task};
 use lamplight::model::{HfTokenizer, TextTokenizer, clean_up_spaces};
-use lamplight::prompt::{Preset, Prompt, PromptBuilder, PromptMode, PromptOptions, Template};
+use lamplight::prompt::{Mark, Preset, Prompt, PromptBuilder, PromptMode, PromptOptions, Template};
 use serde_json::Value;
 
 static TOKENIZER: LazyLock<HfTokenizer> =
@@ -136,6 +136,16 @@ fn check_report(task: Task, sample: &Sample, prompt: &Prompt, what: &str) {
         assert_eq!(&prompt.text[entry.long.clone()] != kept, entry.rewritten, "{what}");
         assert!(entry.span.start <= entry.long.start && entry.long.end <= entry.span.end, "{what}");
     }
+    let template = Template::preset(task, Preset::Official).unwrap();
+    let marked = prompt.marked(sample, &template);
+    let of = |wanted: &[Mark]| -> String {
+        marked.iter().filter(|piece| wanted.contains(&piece.mark)).map(|piece| piece.text).collect()
+    };
+    assert_eq!(of(&[Mark::Read, Mark::CutOff]), prompt.text, "{what}");
+    assert_eq!(of(&[Mark::CutOff]), prompt.lost_text(), "{what}");
+    let left_out: usize =
+        prompt.entries.iter().flat_map(|entry| entry.cut.clone()).map(|cut| cut.len()).sum();
+    assert_eq!(of(&[Mark::LeftOut]).len(), left_out, "{what}");
     let lost = prompt.lost_text();
     assert_eq!(lost.is_empty(), prompt.tokens <= prompt.max_length, "{what}");
     let read = TOKENIZER.encode(&prompt.text[..prompt.text.len() - lost.len()]).unwrap();

@@ -136,7 +136,7 @@ fn candidate<'s>(
     if let Some(field) = builder.template.missing_field(entry) {
         return Ok(Err(FallBack::MissingField { entry: entry.id.clone(), field: field.to_owned() }));
     }
-    let long = builder.template.long_text(entry).unwrap_or_default();
+    let long = builder.template.cut_text(entry).unwrap_or_default();
     let (words, _) = builder.template.entry_text(entry, "");
     let fixed = builder.start(sample, &words, room.saturating_add(1))?.ids.len();
     let tokens = builder.start(sample, long, room)?;

@@ -46,7 +46,7 @@ use serde::{Deserialize, Serialize};
 pub use builder::PromptBuilder;
 pub use error::{Place, PromptError, TemplateError, TemplateProblem};
 pub use presets::{Preset, UnknownPreset};
-pub use report::{DroppedEntry, FallBack, LostTail, Prompt, PromptEntry, PromptStatus};
+pub use report::{DroppedEntry, FallBack, LostTail, Mark, Marked, Prompt, PromptEntry, PromptStatus};
 pub use template::{Budget, Position, Template, TemplateFile};
 
 use crate::lamp::{Sample, Task};

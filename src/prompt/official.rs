@@ -90,7 +90,7 @@ fn attempt(
         };
         // A limit that the special tokens alone exceed wraps around in the reference, and so limits nothing.
         let granted = limit.checked_sub(special);
-        let long = builder.template.long_text(entry).unwrap_or_default();
+        let long = builder.template.cut_text(entry).unwrap_or_default();
         let wanted = granted.unwrap_or(usize::MAX);
         let start = match measured.start.take() {
             Some((asked, start)) if start.complete || asked >= wanted => (asked, start),

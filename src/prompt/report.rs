@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::PromptMode;
+use super::{PromptMode, Template};
+use crate::lamp::Sample;
 
 /// What the model is to read for one sample, and what it cost to fit it into the token budget.
 ///
@@ -125,7 +126,52 @@ pub struct LostTail {
     pub tokens: usize,
 }
 
+/// A piece of a prompt to be shown, and what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Marked<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// What became of it.
+    pub mark: Mark,
+}
+
+/// What became of a piece of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// The model reads it.
+    Read,
+    /// Part of an entry's long text that was left out of the prompt.
+    LeftOut,
+    /// Part of the prompt that the encoder cuts off.
+    CutOff,
+}
+
 impl Prompt {
+    /// The prompt in pieces, with what was left out of its entries put back where it stood: what a preview shows.
+    /// `sample` and `template` are those it was built from.
+    pub fn marked<'a>(&'a self, sample: &'a Sample, template: &Template) -> Vec<Marked<'a>> {
+        let lost = self.lost.as_ref().map_or(self.text.len(), |lost| lost.start);
+        let mut pieces = Vec::with_capacity(2 * self.entries.len() + 2);
+        let mut push = |text: Option<&'a str>, mark| {
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                pieces.push(Marked { text, mark });
+            }
+        };
+        let mut at = 0;
+        for entry in &self.entries {
+            let end = entry.long.end;
+            push(self.text.get(at..end.min(lost)), Mark::Read);
+            push(self.text.get(at.max(lost)..end), Mark::CutOff);
+            let long = sample.profile.get(entry.index).and_then(|profile| template.cut_text(profile));
+            push(entry.cut.clone().and_then(|cut| long?.get(cut)), Mark::LeftOut);
+            at = end;
+        }
+        push(self.text.get(at..lost), Mark::Read);
+        push(self.text.get(at.max(lost)..), Mark::CutOff);
+        pieces
+    }
+
     /// How many tokens the model reads: all of them, or as many as it can.
     pub fn tokens_read(&self) -> usize {
         self.tokens.min(self.max_length)

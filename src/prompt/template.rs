@@ -221,8 +221,8 @@ impl Template {
         ))
     }
 
-    /// The long text of an entry: what is cut.
-    pub(super) fn long_text<'e>(&self, entry: &'e ProfileEntry) -> Option<&'e str> {
+    /// The text of an entry that is cut to the budget; `None` if the entry lacks it.
+    pub fn cut_text<'e>(&self, entry: &'e ProfileEntry) -> Option<&'e str> {
         self.cut.of(entry)
     }
 
