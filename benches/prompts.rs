@@ -2,6 +2,8 @@
 //!
 //! `tokens_of_finished_prompts` is the floor: what counting the finished prompts alone costs.
 
+#![allow(clippy::expect_used, reason = "a benchmark without its data has nothing to measure")]
+
 use std::io::Read;
 use std::path::Path;
 use std::sync::LazyLock;

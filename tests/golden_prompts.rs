@@ -1,5 +1,7 @@
 //! Prompts and tokens, compared with outputs of the official code (transformers 4.27.1) on synthetic text.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail in the plainest way")]
+
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
