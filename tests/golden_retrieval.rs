@@ -34,7 +34,8 @@ fn bm25_scores_and_orders_are_those_of_the_reference() {
     assert_eq!(profiles.len(), 26);
     for profile in profiles {
         let (name, query) = (text(&profile["name"]), text(&profile["query"]));
-        let texts: Vec<&str> = profile["docs"].as_array().unwrap().iter().map(|doc| doc.as_str().unwrap()).collect();
+        let texts: Vec<&str> =
+            profile["docs"].as_array().unwrap().iter().map(|doc| doc.as_str().unwrap()).collect();
         let index =
             Bm25Index::build(Bm25Options::default(), &CancelToken::new(), texts.iter().copied()).unwrap();
         let expected = &expected[&name];
@@ -66,7 +67,12 @@ fn sample(task: Task, record: &Value) -> Sample {
             date: field(Some("date")),
         }
     });
-    Sample { id: text(&record["id"]), input: text(&record["input"]), profile: profile.collect(), ..Sample::default() }
+    Sample {
+        id: text(&record["id"]),
+        input: text(&record["input"]),
+        profile: profile.collect(),
+        ..Sample::default()
+    }
 }
 
 /// Every case of `retrieval.json` with the sample it speaks of.
@@ -143,9 +149,10 @@ fn recency_refuses_a_profile_without_dates() {
 #[test]
 fn rankings_do_not_depend_on_threads_or_order() {
     let cancel = CancelToken::new();
-    let retrievers: Vec<Box<dyn Retriever>> = ["bm25", "fulltext", "random:3", "recency+bm25", "rrf(bm25,fulltext,recency)"]
-        .map(|name| name.parse::<lamplight::retrieval::RetrieverConfig>().unwrap().build().unwrap())
-        .into();
+    let retrievers: Vec<Box<dyn Retriever>> =
+        ["bm25", "fulltext", "random:3", "recency+bm25", "rrf(bm25,fulltext,recency)"]
+            .map(|name| name.parse::<lamplight::retrieval::RetrieverConfig>().unwrap().build().unwrap())
+            .into();
     let cases = cases();
     let rank = |(task, sample, _): &(Task, Sample, Value)| {
         let documents = Document::of_profile(*task, &sample.profile, true);
@@ -154,7 +161,11 @@ fn rankings_do_not_depend_on_threads_or_order() {
     };
     let one_by_one: Vec<_> = cases.iter().map(rank).collect();
     let together: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = cases.chunks(13).rev().map(|part| scope.spawn(|| part.iter().rev().map(rank).collect::<Vec<_>>())).collect();
+        let threads: Vec<_> = cases
+            .chunks(13)
+            .rev()
+            .map(|part| scope.spawn(|| part.iter().rev().map(rank).collect::<Vec<_>>()))
+            .collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     let mut backwards: Vec<_> = together;

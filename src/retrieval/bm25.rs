@@ -339,11 +339,11 @@ mod tests {
 
     #[test]
     fn many_terms_outgrow_the_first_table() {
-        let texts: Vec<String> = (0..200)
-            .map(|d| (0..200).map(|w| format!("w{} ", d * 150 + w)).collect::<String>())
-            .collect();
+        let texts: Vec<String> =
+            (0..200).map(|d| (0..200).map(|w| format!("w{} ", d * 150 + w)).collect::<String>()).collect();
         let refs: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let index = Bm25Index::build(Bm25Options::default(), &CancelToken::new(), refs.iter().copied()).unwrap();
+        let index =
+            Bm25Index::build(Bm25Options::default(), &CancelToken::new(), refs.iter().copied()).unwrap();
         assert_eq!(index.terms.len(), 199 * 150 + 200);
         assert_eq!(index.rank("w29999", 1).entries[0].index, 199);
         assert_eq!(index.rank("w3", 1).entries[0].index, 0);

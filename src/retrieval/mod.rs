@@ -155,7 +155,9 @@ pub enum RetrievalError {
         k: usize,
     },
     /// A profile with more text than an index can number.
-    #[error("the profile of sample `{sample_id}` holds {bytes} bytes of text, more than can be ranked (4 GiB)")]
+    #[error(
+        "the profile of sample `{sample_id}` holds {bytes} bytes of text, more than can be ranked (4 GiB)"
+    )]
     ProfileTooLarge {
         /// The record.
         sample_id: String,
