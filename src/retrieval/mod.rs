@@ -19,7 +19,7 @@ use crate::jobs::{CancelToken, Canceled};
 use crate::lamp::{Document, Query};
 use crate::search::SearchError;
 
-pub use bm25::{Bm25, Bm25Index, Bm25Options};
+pub use bm25::{Bm25, Bm25Index, Bm25IndexError, Bm25Options};
 pub use config::{ConfigError, RetrieverConfig};
 pub use fulltext::FullText;
 pub use fusion::{Fusion, RecencyPlus};
