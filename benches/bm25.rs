@@ -31,13 +31,15 @@ struct Problem {
 
 fn beside_the_peer(file: &Path) {
     let text = std::fs::read_to_string(file).expect("the file can be read");
-    let problems: Vec<Problem> = serde_json::from_str(&text).expect("the file is what the peer's script dumps");
+    let problems: Vec<Problem> =
+        serde_json::from_str(&text).expect("the file is what the peer's script dumps");
     drop(text);
     let problems: Vec<(Query, Vec<Document>)> =
         problems.into_iter().map(|Problem { docs, query }| (query_of(query), documents_of(docs))).collect();
     let before = support::peak_rss_mb();
     let (clock, cpu) = (Instant::now(), support::cpu_seconds());
-    let checksum: usize = problems.iter().map(|(query, documents)| first(&Bm25::default(), query, documents)).sum();
+    let checksum: usize =
+        problems.iter().map(|(query, documents)| first(&Bm25::default(), query, documents)).sum();
     let (wall, cpu) = (clock.elapsed().as_secs_f64(), support::cpu_seconds() - cpu);
     let line = serde_json::json!({
         "bench": "bm25", "engine": "lamplight", "queries": problems.len(), "k": K,

@@ -11,13 +11,17 @@ pub fn json_argument() -> Option<PathBuf> {
     Some(arguments.next().expect("a file after --json").into())
 }
 
-/// Processor time of this process so far, all threads, in seconds; the peers count it the same way. 0 where the system does
-/// not tell.
+/// Processor time of this process so far, all its threads, in seconds; not a number where the system does not tell.
 pub fn cpu_seconds() -> f64 {
-    // utime and stime, counted after the parenthesized name, in ticks of 1/100 s.
-    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    let _ = stat;
-    0.0
+    #[cfg(unix)]
+    {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the call writes a timespec to the address of one, and keeps no pointer.
+        if unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) } == 0 {
+            return time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9;
+        }
+    }
+    f64::NAN
 }
 
 /// The most memory this process has held so far, in MiB; `None` where the system does not tell.

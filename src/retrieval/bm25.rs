@@ -4,6 +4,7 @@
 //! Floating-point sums are taken in the reference's order (the mean idf over terms as they first occur, a score
 //! over query terms as they stand), since rounding decides between entries that nearly tie.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
@@ -32,147 +33,188 @@ impl Default for Bm25Options {
     }
 }
 
-/// One occurrence list entry: a term in a document.
+/// A distinct token of the indexed texts.
 #[derive(Debug, Clone, Copy)]
-struct Posting {
-    document: u32,
-    count: u32,
-    /// The term's posting in an earlier document, or [`NONE`].
-    previous: u32,
+struct Term {
+    /// Its first eight bytes, see [`Token::first`].
+    first: u64,
+    /// Where it first occurs: the text, and the bytes within.
+    text: u32,
+    start: u32,
+    length: u32,
+    hash: u32,
+    /// The number of texts it occurs in, and the last of them.
+    documents: u32,
+    last: u32,
 }
 
-const NONE: u32 = u32::MAX;
+/// The tables of an index. They hold no text, so that the next index on the same thread takes them over: fresh memory for
+/// each record would cost a third of the time.
+#[derive(Debug, Default)]
+struct Tables {
+    /// In the order of their first occurrence.
+    terms: Vec<Term>,
+    /// Open addressing, a power of two of slots: a term's number plus one; 0 is free.
+    slots: Vec<u32>,
+    /// The term numbers of all tokens, text after text.
+    tokens: Vec<u32>,
+}
 
-#[derive(Debug, Clone, Copy)]
-struct Term<'a> {
-    token: Token<'a>,
-    /// The number of documents it occurs in.
-    documents: u32,
-    /// Its posting in the last document that has it.
-    last: u32,
+/// Tables with room for more than this many tokens are not kept for the next index.
+const LARGEST_KEPT: usize = 1 << 20;
+
+thread_local! {
+    static SPARE: Cell<Option<Tables>> = const { Cell::new(None) };
 }
 
 /// The terms of some texts, ready to score queries against them.
 ///
-/// Holds no copy of a token: it borrows the texts.
+/// Holds no copy of a token: it borrows the texts. A query is scored in time proportional to the number of all tokens.
 #[derive(Debug)]
 pub struct Bm25Index<'a> {
     options: Bm25Options,
     seed: u64,
-    /// In the order of their first occurrence.
-    terms: Vec<Term<'a>>,
-    /// Open addressing, a power of two of slots: the upper half of a term's hash above its number plus one; 0 is free.
-    slots: Vec<u64>,
-    postings: Vec<Posting>,
-    /// The idf of terms by the number of documents they occur in, negative ones replaced; NaN where none does.
+    texts: Vec<&'a str>,
+    tables: Tables,
+    /// The number of tokens in each text.
+    lengths: Vec<u32>,
+    /// The idf of terms by the number of texts they occur in, negative ones replaced; NaN where none does.
     idf: Vec<f64>,
     average_idf: f64,
-    /// Each document's part of the denominator: k1 · (1 − b + b · length / mean length).
-    length_parts: Vec<f64>,
+}
+
+/// Why an index could not be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Bm25IndexError {
+    /// The work was canceled.
+    #[error(transparent)]
+    Canceled(#[from] Canceled),
+    /// More text than an index can number.
+    #[error("{bytes} bytes of text are more than can be indexed (4 GiB)")]
+    TooLarge {
+        /// The bytes of all texts.
+        bytes: usize,
+    },
 }
 
 impl<'a> Bm25Index<'a> {
-    /// Indexes texts of together less than 4 GiB.
+    /// Indexes texts.
     ///
     /// # Errors
-    /// Only cancellation.
-    pub fn build<I>(options: Bm25Options, cancel: &CancelToken, texts: I) -> Result<Self, Canceled>
-    where
-        I: IntoIterator<Item = &'a str>,
-    {
+    /// Cancellation, and texts of together 4 GiB or more.
+    pub fn build(
+        options: Bm25Options,
+        cancel: &CancelToken,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, Bm25IndexError> {
         // Differs from run to run so that no file can be written to make hashes collide; no result depends on it.
         static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("bm25"));
-        let mut index = Self {
-            options,
-            seed: *SEED,
-            terms: Vec::with_capacity(1 << 12),
-            slots: vec![0; 1 << 13],
-            postings: Vec::with_capacity(1 << 13),
-            idf: Vec::new(),
-            average_idf: 0.0,
-            length_parts: Vec::new(),
-        };
-        for (document, text) in texts.into_iter().enumerate() {
+        let texts: Vec<&'a str> = texts.into_iter().collect();
+        let bytes = texts.iter().map(|text| text.len()).sum();
+        if bytes >= u32::MAX as usize || texts.len() >= u32::MAX as usize {
+            return Err(Bm25IndexError::TooLarge { bytes });
+        }
+        let mut tables = SPARE.take().unwrap_or_default();
+        tables.terms.clear();
+        tables.tokens.clear();
+        tables.slots.clear();
+        tables.slots.resize((bytes / 6).next_power_of_two().max(64), 0); // twice the words of usual text
+        let (lengths, idf) = (Vec::with_capacity(texts.len()), vec![f64::NAN; texts.len() + 1]);
+        let mut index = Self { options, seed: *SEED, texts, tables, lengths, idf, average_idf: 0.0 };
+        for text in 0..index.texts.len() {
             cancel.check()?;
-            let length = index.add(document as u32, text);
-            index.length_parts.push(f64::from(length));
+            index.add(text);
         }
         index.weigh();
         Ok(index)
     }
 
-    /// Adds a text's tokens and counts them.
-    fn add(&mut self, document: u32, text: &'a str) -> u32 {
-        let mut length = 0;
-        for token in Tokens::new(text, self.seed) {
-            length += 1;
-            let number = self.number_of(token);
-            let term = &mut self.terms[number];
-            match self.postings.get_mut(term.last as usize) {
-                Some(posting) if posting.document == document => posting.count += 1,
-                _ => {
-                    let posting = Posting { document, count: 1, previous: term.last };
-                    term.last = self.postings.len() as u32;
-                    term.documents += 1;
-                    self.postings.push(posting);
-                }
+    /// Adds the tokens of a text.
+    fn add(&mut self, text: usize) {
+        let before = self.tables.tokens.len();
+        let number = text as u32;
+        for token in Tokens::new(self.texts[text], self.seed) {
+            let slot = self.slot_of(&token, self.texts[text]);
+            let mut found = self.tables.slots[slot];
+            if found == 0 {
+                found = self.insert(slot, &token, number);
             }
+            let term = &mut self.tables.terms[found as usize - 1];
+            term.documents += u32::from(term.last != number);
+            term.last = number;
+            self.tables.tokens.push(found - 1);
         }
-        length
+        self.lengths.push((self.tables.tokens.len() - before) as u32);
     }
 
-    /// The slot that holds the token's term, or the free one where it belongs.
+    /// The slot that holds the term of a token of `text`, or the free one where it belongs.
     #[inline]
-    fn slot_of(&self, token: &Token<'_>) -> usize {
-        let mask = self.slots.len() - 1;
-        let tag = token.hash >> 32;
-        let mut at = tag as usize & mask;
+    fn slot_of(&self, token: &Token, text: &str) -> usize {
+        let mask = self.tables.slots.len() - 1;
+        let mut at = token.hash as u32 as usize & mask;
         loop {
-            let slot = self.slots[at];
-            if slot == 0 || (slot >> 32 == tag && self.terms[slot as u32 as usize - 1].token == *token) {
+            let slot = self.tables.slots[at];
+            if slot == 0 || self.is(&self.tables.terms[slot as usize - 1], token, text) {
                 return at;
             }
             at = (at + 1) & mask;
         }
     }
 
-    /// The number of the token's term, a new one if it is the first of its kind.
+    /// Whether a token of `text` is an occurrence of a term.
     #[inline]
-    fn number_of(&mut self, token: Token<'a>) -> usize {
-        let at = self.slot_of(&token);
-        match self.slots[at] {
-            0 => {
-                self.terms.push(Term { token, documents: 0, last: NONE });
-                self.slots[at] = (token.hash >> 32 << 32) | self.terms.len() as u64;
-                if self.terms.len() * 2 > self.slots.len() {
-                    self.grow();
-                }
-                self.terms.len() - 1
-            }
-            slot => slot as u32 as usize - 1,
+    fn is(&self, term: &Term, token: &Token, text: &str) -> bool {
+        if term.first != token.first || term.length as usize != token.length {
+            return false;
         }
+        if token.length <= 8 {
+            return true;
+        }
+        let (start, known) = (term.start as usize, self.texts[term.text as usize].as_bytes());
+        known[start + 8..start + token.length] == text.as_bytes()[token.start + 8..token.start + token.length]
+    }
+
+    /// Makes the token a new term at a free slot; gives what the slot then holds.
+    #[inline]
+    fn insert(&mut self, slot: usize, token: &Token, text: u32) -> u32 {
+        self.tables.terms.push(Term {
+            first: token.first,
+            text,
+            start: token.start as u32,
+            length: token.length as u32,
+            hash: token.hash as u32,
+            documents: 0,
+            last: u32::MAX,
+        });
+        let number = self.tables.terms.len() as u32;
+        self.tables.slots[slot] = number;
+        if self.tables.terms.len() * 2 > self.tables.slots.len() {
+            self.grow();
+        }
+        number
     }
 
     #[cold]
     fn grow(&mut self) {
-        let size = self.slots.len() * 4;
-        let old = std::mem::replace(&mut self.slots, vec![0; size]);
-        for slot in old.into_iter().filter(|slot| *slot != 0) {
-            let mut at = (slot >> 32) as usize & (size - 1);
-            while self.slots[at] != 0 {
+        let Tables { terms, slots, .. } = &mut self.tables;
+        let size = slots.len() * 4;
+        slots.clear();
+        slots.resize(size, 0);
+        for (number, term) in terms.iter().enumerate() {
+            let mut at = term.hash as usize & (size - 1);
+            while slots[at] != 0 {
                 at = (at + 1) & (size - 1);
             }
-            self.slots[at] = slot;
+            slots[at] = number as u32 + 1;
         }
     }
 
     /// Turns counts into weights, once all texts are in.
     fn weigh(&mut self) {
-        let count = self.length_parts.len() as f64;
-        self.idf = vec![f64::NAN; self.length_parts.len() + 1];
+        let count = self.texts.len() as f64;
         let mut sum = 0.0;
-        for term in &self.terms {
-            // Terms in equally many documents share their idf, and logarithms are dear.
+        for term in &self.tables.terms {
+            // Terms in equally many texts share their idf, and logarithms are dear.
             let idf = &mut self.idf[term.documents as usize];
             if idf.is_nan() {
                 let documents = f64::from(term.documents);
@@ -180,19 +222,14 @@ impl<'a> Bm25Index<'a> {
             }
             sum += *idf;
         }
-        if !self.terms.is_empty() {
-            self.average_idf = sum / self.terms.len() as f64;
+        if !self.tables.terms.is_empty() {
+            self.average_idf = sum / self.tables.terms.len() as f64;
         }
         let floor = self.options.epsilon * self.average_idf;
         for idf in &mut self.idf {
             if *idf < 0.0 {
                 *idf = floor;
             }
-        }
-        let Bm25Options { k1, b, .. } = self.options;
-        let mean_length = self.length_parts.iter().sum::<f64>() / count;
-        for part in &mut self.length_parts {
-            *part = k1 * (1.0 - b + b * *part / mean_length);
         }
     }
 
@@ -203,29 +240,57 @@ impl<'a> Bm25Index<'a> {
 
     /// One score for each text, in their order.
     pub fn scores(&self, query: &str) -> Vec<f64> {
-        let mut scores = vec![0.0; self.length_parts.len()];
-        let k1 = self.options.k1;
+        // Each known term of the query gets a column to count it in; column 0 is for all other terms.
+        let mut column_of = vec![0u32; self.tables.terms.len()];
+        let mut columns = 1;
+        let mut asked: Vec<(usize, f64)> = Vec::new();
         for token in Tokens::new(query, self.seed) {
-            let slot = self.slots[self.slot_of(&token)];
-            if slot == 0 {
-                continue;
-            }
-            let term = &self.terms[slot as u32 as usize - 1];
-            let idf = self.idf[term.documents as usize];
-            let mut next = term.last;
-            while let Some(posting) = self.postings.get(next as usize) {
-                let document = posting.document as usize;
-                let count = f64::from(posting.count);
-                scores[document] += idf * (count * (k1 + 1.0) / (count + self.length_parts[document]));
-                next = posting.previous;
+            let slot = self.tables.slots[self.slot_of(&token, query)];
+            if slot > 0 {
+                let number = slot as usize - 1;
+                if column_of[number] == 0 {
+                    column_of[number] = columns;
+                    columns += 1;
+                }
+                let documents = self.tables.terms[number].documents;
+                asked.push((column_of[number] as usize, self.idf[documents as usize]));
             }
         }
-        scores
+        let Bm25Options { k1, b, .. } = self.options;
+        let mean_length = self.tables.tokens.len() as f64 / self.texts.len() as f64;
+        let mut counts = vec![0u32; columns as usize];
+        let mut rest = self.tables.tokens.as_slice();
+        let score = |length: &u32| {
+            let (tokens, after) = rest.split_at(*length as usize);
+            rest = after;
+            counts.fill(0);
+            for number in tokens {
+                counts[column_of[*number as usize] as usize] += 1;
+            }
+            let length_part = k1 * (1.0 - b + b * f64::from(*length) / mean_length);
+            let mut score = 0.0;
+            for (column, idf) in &asked {
+                if counts[*column] > 0 {
+                    let count = f64::from(counts[*column]);
+                    score += idf * (count * (k1 + 1.0) / (count + length_part));
+                }
+            }
+            score
+        };
+        self.lengths.iter().map(score).collect()
     }
 
     /// The `k` texts with the highest scores.
     pub fn rank(&self, query: &str, k: usize) -> Ranking {
         Ranking::by_score(self.scores(query), k)
+    }
+}
+
+impl Drop for Bm25Index<'_> {
+    fn drop(&mut self) {
+        if self.tables.tokens.capacity() <= LARGEST_KEPT {
+            SPARE.set(Some(std::mem::take(&mut self.tables)));
+        }
     }
 }
 
@@ -244,13 +309,14 @@ impl Retriever for Bm25 {
         documents: &[Document],
         k: usize,
     ) -> Result<Ranking, RetrievalError> {
-        let bytes = documents.iter().map(|document| document.text.len()).sum();
-        if bytes >= NONE as usize || documents.len() >= NONE as usize {
-            return Err(RetrievalError::ProfileTooLarge { sample_id: query.sample_id.clone(), bytes });
-        }
         let texts = documents.iter().map(|document| document.text.as_str());
-        let index = Bm25Index::build(self.options, cancel, texts)?;
-        Ok(index.rank(&query.text, k))
+        match Bm25Index::build(self.options, cancel, texts) {
+            Ok(index) => Ok(index.rank(&query.text, k)),
+            Err(Bm25IndexError::Canceled(canceled)) => Err(canceled.into()),
+            Err(Bm25IndexError::TooLarge { bytes }) => {
+                Err(RetrievalError::ProfileTooLarge { sample_id: query.sample_id.clone(), bytes })
+            }
+        }
     }
 
     fn id(&self) -> String {
@@ -339,12 +405,12 @@ mod tests {
 
     #[test]
     fn many_terms_outgrow_the_first_table() {
-        let texts: Vec<String> = (0..200)
-            .map(|d| (0..200).map(|w| format!("w{} ", d * 150 + w)).collect::<String>())
-            .collect();
+        let texts: Vec<String> =
+            (0..200).map(|d| (0..200).map(|w| format!("w{} ", d * 150 + w)).collect::<String>()).collect();
         let refs: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let index = Bm25Index::build(Bm25Options::default(), &CancelToken::new(), refs.iter().copied()).unwrap();
-        assert_eq!(index.terms.len(), 199 * 150 + 200);
+        let index =
+            Bm25Index::build(Bm25Options::default(), &CancelToken::new(), refs.iter().copied()).unwrap();
+        assert_eq!(index.tables.terms.len(), 199 * 150 + 200);
         assert_eq!(index.rank("w29999", 1).entries[0].index, 199);
         assert_eq!(index.rank("w3", 1).entries[0].index, 0);
     }

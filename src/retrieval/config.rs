@@ -215,8 +215,11 @@ fn read(text: &str, depth: usize) -> Result<RetrieverConfig, ConfigError> {
             })?,
             _ => return Err(unknown()),
         };
-        let members: Result<Vec<_>, _> =
-            split_members(members).ok_or_else(unknown)?.into_iter().map(|member| read(member, depth + 1)).collect();
+        let members: Result<Vec<_>, _> = split_members(members)
+            .ok_or_else(unknown)?
+            .into_iter()
+            .map(|member| read(member, depth + 1))
+            .collect();
         return Ok(RetrieverConfig::Fusion { members: members?, c });
     }
     let mut options = text.split(':').map(str::trim);
@@ -321,7 +324,10 @@ mod tests {
         }
         assert_eq!(of(" RRF ( BM25 , Recency + random ) "), of("rrf(bm25,recency+random:0)"));
         assert_eq!(of("random"), RetrieverConfig::Random { seed: 0, replacement: true });
-        assert_eq!(of("bm25: k1 = 2"), RetrieverConfig::Bm25(Bm25Options { k1: 2.0, ..Bm25Options::default() }));
+        assert_eq!(
+            of("bm25: k1 = 2"),
+            RetrieverConfig::Bm25(Bm25Options { k1: 2.0, ..Bm25Options::default() })
+        );
     }
 
     #[test]

@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn stems_meet_and_stop_words_do_not_count() {
-        let ranking = rank(&["the cat", "Dogs RUNNING fast", "a dog", "the the the"], "the running dog", usize::MAX);
+        let ranking =
+            rank(&["the cat", "Dogs RUNNING fast", "a dog", "the the the"], "the running dog", usize::MAX);
         assert_eq!(ranking.indices().collect::<Vec<_>>(), [1, 2, 3, 0]);
         assert!(ranking.entries[1].score.unwrap() > 0.0);
         assert_eq!(ranking.entries[2].score, Some(0.0));
@@ -57,12 +58,17 @@ mod tests {
 
     #[test]
     fn equal_scores_put_the_later_entry_first() {
-        assert_eq!(rank(&["apple pie", "plum", "apple pie"], "apple", 9).indices().collect::<Vec<_>>(), [2, 0, 1]);
+        assert_eq!(
+            rank(&["apple pie", "plum", "apple pie"], "apple", 9).indices().collect::<Vec<_>>(),
+            [2, 0, 1]
+        );
     }
 
     #[test]
     fn a_query_is_text_and_no_syntax() {
-        for asked in ["apple -plum", "plum:apple AND", "\"apple", "[apple TO", "apple^9 *", "NOT apple", "/apple/"] {
+        for asked in
+            ["apple -plum", "plum:apple AND", "\"apple", "[apple TO", "apple^9 *", "NOT apple", "/apple/"]
+        {
             let ranking = rank(&["pie", "apple pie", "pear"], asked, 1);
             assert_eq!(ranking.indices().collect::<Vec<_>>(), [1], "{asked}");
         }

@@ -194,8 +194,10 @@ mod tests {
 
     #[test]
     fn ids_name_every_member() {
-        let members: Vec<Box<dyn Retriever>> =
-            vec![Box::new(RecencyPlus::new(Box::new(Bm25::default()))), Box::new(Random { seed: 1, replacement: false })];
+        let members: Vec<Box<dyn Retriever>> = vec![
+            Box::new(RecencyPlus::new(Box::new(Bm25::default()))),
+            Box::new(Random { seed: 1, replacement: false }),
+        ];
         assert_eq!(Fusion::new(members, 60.0).id(), "rrf(recency+bm25,random:1:distinct)");
     }
 

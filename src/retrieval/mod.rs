@@ -19,7 +19,7 @@ use crate::jobs::{CancelToken, Canceled};
 use crate::lamp::{Document, Query};
 use crate::search::SearchError;
 
-pub use bm25::{Bm25, Bm25Index, Bm25Options};
+pub use bm25::{Bm25, Bm25Index, Bm25IndexError, Bm25Options};
 pub use config::{ConfigError, RetrieverConfig};
 pub use fulltext::FullText;
 pub use fusion::{Fusion, RecencyPlus};
@@ -155,7 +155,9 @@ pub enum RetrievalError {
         k: usize,
     },
     /// A profile with more text than an index can number.
-    #[error("the profile of sample `{sample_id}` holds {bytes} bytes of text, more than can be ranked (4 GiB)")]
+    #[error(
+        "the profile of sample `{sample_id}` holds {bytes} bytes of text, more than can be ranked (4 GiB)"
+    )]
     ProfileTooLarge {
         /// The record.
         sample_id: String,

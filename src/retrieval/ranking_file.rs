@@ -395,7 +395,10 @@ mod tests {
         let error = |text, ids: &[&str], completeness| apply(text, ids, completeness).unwrap_err();
         assert!(error(file, &["a", "c"], Whole).contains("entry `c` of sample `010` too often"));
         assert!(error(file, &["a", "x"], Partial).contains("`c`, which the profile of sample `010`"));
-        assert!(error(file, &["a", "c", "c", "x", "y"], Whole).contains("lacks 2 of the entries of sample `010` (first `x`)"));
+        assert!(
+            error(file, &["a", "c", "c", "x", "y"], Whole)
+                .contains("lacks 2 of the entries of sample `010` (first `x`)")
+        );
         assert!(error(r#"{"10": []}"#, &[], Whole).contains("lacks 1 of the samples (first `010`)"));
         assert_eq!(apply("\u{feff}{\"010\": []}", &[], Whole), Ok(vec![]));
     }
@@ -410,7 +413,17 @@ mod tests {
 
     #[test]
     fn other_content_is_refused() {
-        for text in ["", "[]", "{", "{\"1\": 2}", "{\"1\": [1]}", "{\"1\": null}", "<html>", "{\"1\": [\"a\"]} x", "nul"] {
+        for text in [
+            "",
+            "[]",
+            "{",
+            "{\"1\": 2}",
+            "{\"1\": [1]}",
+            "{\"1\": null}",
+            "<html>",
+            "{\"1\": [\"a\"]} x",
+            "nul",
+        ] {
             assert!(matches!(read(text), Err(RankingFileError::Format { .. })), "{text}");
         }
         assert!(matches!(read(&"[".repeat(100_000)), Err(RankingFileError::Format { .. })));

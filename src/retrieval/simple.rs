@@ -13,13 +13,7 @@ use crate::lamp::{Document, Query};
 pub struct NoEntries;
 
 impl Retriever for NoEntries {
-    fn rank(
-        &self,
-        _: &CancelToken,
-        _: &Query,
-        _: &[Document],
-        _: usize,
-    ) -> Result<Ranking, RetrievalError> {
+    fn rank(&self, _: &CancelToken, _: &Query, _: &[Document], _: usize) -> Result<Ranking, RetrievalError> {
         Ok(Ranking::default())
     }
 

@@ -88,7 +88,8 @@ struct Fields {
 fn schema() -> (Schema, Fields) {
     let mut schema = Schema::builder();
     let fields = Fields {
-        content: schema.add_text_field("content", analyzer::analyzed(IndexRecordOption::WithFreqsAndPositions)),
+        content: schema
+            .add_text_field("content", analyzer::analyzed(IndexRecordOption::WithFreqsAndPositions)),
         is_entry: schema.add_bool_field("is_entry", INDEXED),
         ordinal: schema.add_u64_field("ordinal", FAST),
         sample_id: schema.add_text_field("sample_id", STORED),
@@ -174,7 +175,8 @@ impl Index {
         };
         // The engine's own order of equal scores depends on how its threads cut the index into segments.
         let collector = TopDocs::with_limit(limit).tweak_score(|segment: &SegmentReader| {
-            let ordinals = segment.fast_fields().u64("ordinal").ok().map(|column| column.first_or_default_col(0));
+            let ordinals =
+                segment.fast_fields().u64("ordinal").ok().map(|column| column.first_or_default_col(0));
             move |document: DocId, score: Score| {
                 (score, u64::MAX - ordinals.as_ref().map_or(0, |ordinals| ordinals.get_val(document)))
             }
@@ -350,7 +352,10 @@ fn finished_path(folder: &Path, key: &str) -> Result<PathBuf, SearchError> {
 fn remove_left_behind(folder: &Path) {
     let is_old = |entry: &fs::DirEntry| -> io::Result<bool> {
         let name = entry.file_name();
-        let partial = name.to_str().and_then(|name| name.split_once('.')).is_some_and(|(_, end)| end.starts_with(PARTIAL));
+        let partial = name
+            .to_str()
+            .and_then(|name| name.split_once('.'))
+            .is_some_and(|(_, end)| end.starts_with(PARTIAL));
         let age = SystemTime::now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
         Ok(partial && age > LEFT_BEHIND)
     };
@@ -373,13 +378,31 @@ mod tests {
     }
 
     fn samples() -> Vec<Sample> {
-        let sample = |id: &str, input: &str, profile| Sample { id: id.into(), input: input.into(), profile, ..Sample::default() };
+        let sample = |id: &str, input: &str, profile| Sample {
+            id: id.into(),
+            input: input.into(),
+            profile,
+            ..Sample::default()
+        };
         vec![
-            sample("00", "Generate a headline: the old house burns", vec![
-                entry("7", "Storm over town", "A big storm took the roof of the old town hall.", "weather"),
-                entry("8", "", "The house is old, and a blue door leads in.", "home"),
-            ]),
-            sample("01", "Generate a headline: rivers rise", vec![entry("7", "Old houses", "Rivers and bridges.", "")]),
+            sample(
+                "00",
+                "Generate a headline: the old house burns",
+                vec![
+                    entry(
+                        "7",
+                        "Storm over town",
+                        "A big storm took the roof of the old town hall.",
+                        "weather",
+                    ),
+                    entry("8", "", "The house is old, and a blue door leads in.", "home"),
+                ],
+            ),
+            sample(
+                "01",
+                "Generate a headline: rivers rise",
+                vec![entry("7", "Old houses", "Rivers and bridges.", "")],
+            ),
         ]
     }
 
@@ -421,7 +444,8 @@ mod tests {
         let hits = index.search("storms", 10, Scope::Entries).unwrap();
         let [hit] = hits.as_slice() else { panic!("{hits:?}") };
         assert_eq!((hit.title.as_deref(), hit.label.as_deref()), (Some("Storm over town"), Some("weather")));
-        let marked: Vec<&str> = hit.snippet.highlights.iter().map(|range| &hit.snippet.text[range.clone()]).collect();
+        let marked: Vec<&str> =
+            hit.snippet.highlights.iter().map(|range| &hit.snippet.text[range.clone()]).collect();
         assert_eq!(marked, ["storm"]);
         let by_label = &index.search("weather", 10, Scope::Both).unwrap()[0];
         assert!(by_label.snippet.text.starts_with("A big storm") && by_label.snippet.highlights.is_empty());
@@ -431,7 +455,22 @@ mod tests {
     #[test]
     fn odd_queries_find_little_and_never_fail() {
         let index = fill(IndexBuilder::in_memory().unwrap());
-        for typed in ["", "-", "\"", "AND OR", "title:", "[a TO", "content:house", "house^2", "/ho/", "(((", "*", "\\", "\0", "-house"] {
+        for typed in [
+            "",
+            "-",
+            "\"",
+            "AND OR",
+            "title:",
+            "[a TO",
+            "content:house",
+            "house^2",
+            "/ho/",
+            "(((",
+            "*",
+            "\\",
+            "\0",
+            "-house",
+        ] {
             let _ = index.search(typed, usize::MAX, Scope::Both).unwrap();
         }
         assert_eq!(found(&index, "-house", Scope::Both), [""; 0]);
@@ -449,7 +488,8 @@ mod tests {
             builder.add(&CancelToken::new(), &sample).unwrap();
         }
         let index = builder.finish(&CancelToken::new()).unwrap();
-        let ids: Vec<String> = index.search("same", 7, Scope::Both).unwrap().into_iter().map(|hit| hit.sample_id).collect();
+        let ids: Vec<String> =
+            index.search("same", 7, Scope::Both).unwrap().into_iter().map(|hit| hit.sample_id).collect();
         assert_eq!(ids, ["00", "01", "02", "03", "04", "05", "06"]);
     }
 

@@ -56,9 +56,9 @@ fn parts(typed: &str) -> Vec<(bool, &str)> {
         };
         let (part, after) = match after_sign.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => {
-                after_sign.split_at(after_sign.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(after_sign.len()))
-            }
+            None => after_sign.split_at(
+                after_sign.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(after_sign.len()),
+            ),
         };
         if !part.is_empty() {
             parts.push((excluded, part));
@@ -74,12 +74,10 @@ mod tests {
 
     #[test]
     fn words_phrases_and_exclusions_are_told_apart() {
-        assert_eq!(parts(r#" red "old house" -blue -"big dog" "#), [
-            (false, "red"),
-            (false, "old house"),
-            (true, "blue"),
-            (true, "big dog")
-        ]);
+        assert_eq!(
+            parts(r#" red "old house" -blue -"big dog" "#),
+            [(false, "red"), (false, "old house"), (true, "blue"), (true, "big dog")]
+        );
         assert_eq!(parts(r#"well-known "open"#), [(false, "well-known"), (false, "open")]);
         assert_eq!(parts(r#"a"b"c - -- """#), [(false, "a"), (false, "b"), (false, "c"), (true, "-")]);
         assert_eq!(parts(""), []);
