@@ -17,7 +17,8 @@ fn main() {
 }
 
 fn mean_rouge_l(scorer: &mut RougeScorer, pairs: &[(String, String)]) -> f64 {
-    let sum: f64 = pairs.iter().map(|(prediction, reference)| scorer.rouge_1_and_l(prediction, reference).1.f).sum();
+    let sum: f64 =
+        pairs.iter().map(|(prediction, reference)| scorer.rouge_1_and_l(prediction, reference).1.f).sum();
     sum / pairs.len() as f64
 }
 

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use lamplight::lamp::{Metric, Task};
 use lamplight::metrics::{
-    BleuStats, Bootstrap, MeteorStages, Prf, RougeScorer, SACREBLEU_SIGNATURE, SampleScore, ScoreSet, Scorer, WordNet,
-    meteor, python_float,
+    BleuStats, Bootstrap, MeteorStages, Prf, RougeScorer, SACREBLEU_SIGNATURE, SampleScore, ScoreSet, Scorer,
+    WordNet, meteor, python_float,
 };
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
@@ -36,7 +36,8 @@ fn pairs(golden: &Value) -> Vec<(&str, &str, &Value)> {
 
 fn rouge() {
     let golden = golden("metrics_text.json");
-    for (stemming, key, mean_key) in [(false, "rouge_nostem_prf", "nostem"), (true, "rouge_stem_prf", "stem")] {
+    for (stemming, key, mean_key) in [(false, "rouge_nostem_prf", "nostem"), (true, "rouge_stem_prf", "stem")]
+    {
         let mut scorer = RougeScorer::new(stemming);
         let mut sums = [0.0; 4];
         for (prediction, reference, pair) in pairs(&golden) {
@@ -94,7 +95,9 @@ fn classification() {
         let labels = texts(&case["labels"]);
         let task = [Task::Lamp1, Task::Lamp2N, Task::Lamp2M]
             .into_iter()
-            .find(|task| labels.len() == task.labels().len() && labels.iter().all(|l| task.labels().contains(l)))
+            .find(|task| {
+                labels.len() == task.labels().len() && labels.iter().all(|l| task.labels().contains(l))
+            })
             .unwrap();
         let set = score_all(task, &texts(&case["preds"]), &texts(&case["golds"]));
         close(set.figure(Metric::Accuracy).unwrap(), &case["accuracy"], name);
@@ -148,7 +151,8 @@ fn score_all(task: Task, predictions: &[&str], references: &[&str]) -> ScoreSet 
 /// interval.
 fn official_generation_figures() {
     let golden = golden("metrics_text.json");
-    let (predictions, references): (Vec<&str>, Vec<&str>) = pairs(&golden).iter().map(|(p, r, _)| (*p, *r)).unzip();
+    let (predictions, references): (Vec<&str>, Vec<&str>) =
+        pairs(&golden).iter().map(|(p, r, _)| (*p, *r)).unzip();
     let set = score_all(Task::Lamp4, &predictions, &references);
     let aggregate = set.aggregate(ScoreSet::all_metrics(Task::Lamp4), Some(&Bootstrap::default()));
     assert_eq!((aggregate.samples, aggregate.parse_failures, aggregate.figures.len()), (82, 0, 6));
@@ -179,17 +183,15 @@ fn official_generation_figures() {
 
 fn meteor_without_wordnet() {
     let golden = golden("metrics_text.json");
-    let mut equal = 0;
-    for (prediction, reference, pair) in pairs(&golden) {
-        let expected = pair["meteor"].as_f64().unwrap();
-        let found = meteor(prediction, reference, None);
-        // Synonyms only add words to the alignment.
-        equal += usize::from((found - expected).abs() < 1e-9);
-        if prediction.len() < 30 && !["a", "$5"].contains(&prediction) {
-            close(found, &pair["meteor"], prediction);
-        }
+    for (at, (prediction, reference, pair)) in pairs(&golden).into_iter().enumerate() {
+        // NLTK's own figures with an empty dictionary, where they differ from those with WordNet.
+        let expected = match at {
+            22 => 1.0 / 3.0,
+            61 => 0.1,
+            _ => pair["meteor"].as_f64().unwrap(),
+        };
+        close(meteor(prediction, reference, None), &expected.into(), prediction);
     }
-    assert!(equal >= 70, "{equal} of 82");
 }
 
 fn meteor_with_wordnet(folder: &Path) {
@@ -212,7 +214,8 @@ fn main() -> ExitCode {
             Ok::<(), Failed>(())
         })
     };
-    let wordnet = std::env::var_os("WNSEARCHDIR").map_or_else(|| PathBuf::from("/usr/share/wordnet"), PathBuf::from);
+    let wordnet =
+        std::env::var_os("WNSEARCHDIR").map_or_else(|| PathBuf::from("/usr/share/wordnet"), PathBuf::from);
     support::run(vec![
         test("rouge", rouge),
         test("bleu", bleu),

@@ -3,7 +3,9 @@
 //! A command parses its arguments into meaning once, calls the library, and prints through [`Console`].
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data has errors, 130 canceled.
 
+pub mod answers;
 mod console;
+pub mod score;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,7 +29,10 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Score outputs against golds, as the official evaluation does.
+    Score(score::ScoreArgs),
+}
 
 /// How a command that did its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +52,9 @@ pub enum CliError {
     /// Someone pressed Ctrl-C.
     #[error(transparent)]
     Canceled(#[from] crate::jobs::Canceled),
+    /// Outputs could not be scored.
+    #[error(transparent)]
+    Score(#[from] score::ScoreError),
 }
 
 /// Runs the command line and says how the program should end.
@@ -74,6 +82,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
-    let _ = console;
-    match command {}
+    match command {
+        Command::Score(args) => score::run(&args, console),
+    }
 }

@@ -113,12 +113,12 @@ fn decimal_digit(c: char) -> Option<u8> {
 
 /// Unicode 14.0.0's decimal digits come in runs of ten; these are the zeros.
 const DIGIT_ZEROS: [u32; 66] = [
-    0x0030, 0x0660, 0x06f0, 0x07c0, 0x0966, 0x09e6, 0x0a66, 0x0ae6, 0x0b66, 0x0be6, 0x0c66, 0x0ce6,
-    0x0d66, 0x0de6, 0x0e50, 0x0ed0, 0x0f20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80,
-    0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0,
-    0xff10, 0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650,
-    0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0, 0x16b50, 0x1d7ce,
-    0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
+    0x0030, 0x0660, 0x06f0, 0x07c0, 0x0966, 0x09e6, 0x0a66, 0x0ae6, 0x0b66, 0x0be6, 0x0c66, 0x0ce6, 0x0d66,
+    0x0de6, 0x0e50, 0x0ed0, 0x0f20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50,
+    0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10, 0x104a0, 0x10d30,
+    0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0,
+    0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0, 0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec,
+    0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
 ];
 
 #[cfg(test)]
@@ -133,21 +133,31 @@ mod tests {
 
     #[test]
     fn floats_as_python_reads_them() {
-        for (text, value) in [("1_000.5_0e1_0", 1000.5e10), ("\u{1d7d8}.\u{666}", 0.6), ("\u{1f}7\u{2003}", 7.0)] {
+        for (text, value) in
+            [("1_000.5_0e1_0", 1000.5e10), ("\u{1d7d8}.\u{666}", 0.6), ("\u{1f}7\u{2003}", 7.0)]
+        {
             assert_eq!(python_float(text), Some(value), "{text}");
         }
-        for text in ["1_.5", "1._5", "1e_5", "++1", "+-1", "1e+", "-", "+", "infinityy", "na n", "1 _0", "e1", ".e1"] {
+        for text in
+            ["1_.5", "1._5", "1e_5", "++1", "+-1", "1e+", "-", "+", "infinityy", "na n", "1 _0", "e1", ".e1"]
+        {
             assert_eq!(python_float(text), None, "{text}");
         }
     }
 
     #[test]
     fn labels_keep_their_case_and_ratings_must_be_finite() {
-        assert_eq!(parse_answer(Task::Lamp2M, "\u{a0}comedy\n", Parsing::Official).answer, Answer::Label(Some(2)));
+        assert_eq!(
+            parse_answer(Task::Lamp2M, "\u{a0}comedy\n", Parsing::Official).answer,
+            Answer::Label(Some(2))
+        );
         assert!(!parse_answer(Task::Lamp2M, "Comedy", Parsing::Official).parsed());
         assert!(!parse_answer(Task::Lamp3, "1e39", Parsing::Official).parsed());
         assert!(!parse_answer(Task::Lamp3, "nan", Parsing::Official).parsed());
-        assert_eq!(parse_answer(Task::Lamp3, " \u{ff15} ", Parsing::Official).answer, Answer::Rating(Some(5.0)));
+        assert_eq!(
+            parse_answer(Task::Lamp3, " \u{ff15} ", Parsing::Official).answer,
+            Answer::Rating(Some(5.0))
+        );
         assert!(parse_answer(Task::Lamp7, "", Parsing::Official).parsed());
     }
 }

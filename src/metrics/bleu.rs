@@ -160,7 +160,11 @@ fn tokenize_13a(text: &str) -> String {
 }
 
 /// Replaces pairs of neighbors from the left, each character in one pair at most, as a regular expression would.
-fn spaced_pairs(text: &[char], fits: impl Fn(char, char) -> bool, with: impl Fn(char, char) -> [char; 4]) -> Vec<char> {
+fn spaced_pairs(
+    text: &[char],
+    fits: impl Fn(char, char) -> bool,
+    with: impl Fn(char, char) -> [char; 4],
+) -> Vec<char> {
     let mut spaced = Vec::with_capacity(text.len() * 2);
     let mut rest = text;
     loop {
@@ -188,7 +192,10 @@ mod tests {
 
     #[test]
     fn tokens_as_mteval_cuts_them() {
-        assert_eq!(tokens("It costs $1,000.50, or 3-4."), ["It", "costs", "$", "1,000.50", ",", "or", "3", "-", "4", "."]);
+        assert_eq!(
+            tokens("It costs $1,000.50, or 3-4."),
+            ["It", "costs", "$", "1,000.50", ",", "or", "3", "-", "4", "."]
+        );
         assert_eq!(tokens("a &amp;lt; b<skipped>"), ["a", "<", "b"]);
         assert_eq!(tokens("well-\nknown state-of"), ["wellknown", "state-of"]);
     }

@@ -34,7 +34,8 @@ impl MeteorStages {
 
 /// METEOR of a prediction, from 0 to 1. Without WordNet the synonym stage is left out.
 pub fn meteor(prediction: &str, reference: &str, wordnet: Option<&WordNet>) -> f64 {
-    let lower = |text: &str| -> Vec<String> { word_tokenize(text).iter().map(|w| w.to_lowercase()).collect() };
+    let lower =
+        |text: &str| -> Vec<String> { word_tokenize(text).iter().map(|w| w.to_lowercase()).collect() };
     meteor_of_words(&lower(prediction), &lower(reference), wordnet)
 }
 
@@ -123,7 +124,11 @@ mod tests {
     fn equal_words_in_one_piece_score_almost_one() {
         assert_eq!(meteor("", "", None), 0.0);
         assert_eq!(meteor("a", "b", None), 0.0);
-        assert!((meteor("the cat sat on the mat", "the cat sat on the mat", None) - 0.997_685_185_185_185_2).abs() < 1e-12);
+        assert!(
+            (meteor("the cat sat on the mat", "the cat sat on the mat", None) - 0.997_685_185_185_185_2)
+                .abs()
+                < 1e-12
+        );
     }
 
     #[test]

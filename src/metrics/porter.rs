@@ -272,7 +272,9 @@ mod tests {
 
     #[test]
     fn any_text_has_a_stem() {
-        for word in ["", "é", "ééé", "yyyyyyed", "ing", "eed", "ss", "ion", "日本語ing", "İİİies", "ied", "ies"] {
+        for word in
+            ["", "é", "ééé", "yyyyyyed", "ing", "eed", "ss", "ion", "日本語ing", "İİİies", "ied", "ies"]
+        {
             let _ = porter_stem(word);
         }
         assert_eq!(porter_stem("CATS"), "cat");

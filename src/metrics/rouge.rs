@@ -156,9 +156,9 @@ impl RougeScorer {
         let mut unions: HashMap<&[u32], Vec<bool>> = HashMap::new();
         let mut hits = 0;
         for sentence in &referenced {
-            let union = unions.entry(sentence).or_insert_with(|| {
-                union_lcs(&mut self.lcs, sentence, &candidates, &lines_with, ids)
-            });
+            let union = unions
+                .entry(sentence)
+                .or_insert_with(|| union_lcs(&mut self.lcs, sentence, &candidates, &lines_with, ids));
             for (&token, _) in sentence.iter().zip(union.iter()).filter(|(_, marked)| **marked) {
                 let (p, r) = (&mut left_predicted[token as usize], &mut left_referenced[token as usize]);
                 if *p > 0 && *r > 0 {
@@ -173,9 +173,16 @@ impl RougeScorer {
 }
 
 /// Which tokens of a reference line are in its longest common subsequence with any of the candidate lines.
-fn union_lcs(lcs: &mut Lcs, line: &[u32], candidates: &[&[u32]], lines_with: &[Vec<u32>], ids: usize) -> Vec<bool> {
+fn union_lcs(
+    lcs: &mut Lcs,
+    line: &[u32],
+    candidates: &[&[u32]],
+    lines_with: &[Vec<u32>],
+    ids: usize,
+) -> Vec<bool> {
     let mut union = vec![false; line.len()];
-    let mut related: Vec<u32> = line.iter().flat_map(|&token| lines_with[token as usize].iter().copied()).collect();
+    let mut related: Vec<u32> =
+        line.iter().flat_map(|&token| lines_with[token as usize].iter().copied()).collect();
     related.sort_unstable();
     related.dedup();
     if related.is_empty() {

@@ -11,7 +11,9 @@ use crate::lamp::{Metric, Task, TaskKind};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MetricsError {
     /// A rating's reference must be a finite number.
-    #[error("the reference `{reference}` is not a rating of {task}; check that the golds belong to this task")]
+    #[error(
+        "the reference `{reference}` is not a rating of {task}; check that the golds belong to this task"
+    )]
     ReferenceIsNoRating {
         /// The task that was scored.
         task: Task,
@@ -102,7 +104,10 @@ impl SampleScore {
                 for prf in [rouge.rouge_1, rouge.rouge_2, rouge.rouge_l, rouge.rouge_lsum] {
                     numbers.extend([prf.precision, prf.recall, prf.f]);
                 }
-                let counts = [bleu.predicted_len, bleu.reference_len].into_iter().chain(bleu.matches).chain(bleu.totals);
+                let counts = [bleu.predicted_len, bleu.reference_len]
+                    .into_iter()
+                    .chain(bleu.matches)
+                    .chain(bleu.totals);
                 numbers.extend(counts.map(|count| count as f64));
                 numbers.push(*meteor);
                 numbers
@@ -128,10 +133,16 @@ impl SampleScore {
                 if !numbers.iter().all(|n| n.is_finite() && *n >= 0.0) {
                     return None;
                 }
-                let prf = |at: usize| Prf { precision: numbers[at], recall: numbers[at + 1], f: numbers[at + 2] };
+                let prf =
+                    |at: usize| Prf { precision: numbers[at], recall: numbers[at + 1], f: numbers[at + 2] };
                 let count = |at: usize| numbers[12 + at] as u64;
                 Some(Self::Generation(TextScore {
-                    rouge: RougeScores { rouge_1: prf(0), rouge_2: prf(3), rouge_l: prf(6), rouge_lsum: prf(9) },
+                    rouge: RougeScores {
+                        rouge_1: prf(0),
+                        rouge_2: prf(3),
+                        rouge_l: prf(6),
+                        rouge_lsum: prf(9),
+                    },
                     bleu: BleuStats {
                         predicted_len: count(0),
                         reference_len: count(1),
@@ -207,10 +218,9 @@ mod tests {
             assert_eq!(SampleScore::from_numbers(task.kind(), &score.to_numbers()), Some(score));
             for other in Metric::ALL {
                 let own = match task.kind() {
-                    TaskKind::Generation => !matches!(
-                        other,
-                        Metric::Accuracy | Metric::MacroF1 | Metric::Mae | Metric::Rmse
-                    ),
+                    TaskKind::Generation => {
+                        !matches!(other, Metric::Accuracy | Metric::MacroF1 | Metric::Mae | Metric::Rmse)
+                    }
                     _ => task.metrics().contains(&other),
                 };
                 assert_eq!(score.value(other).is_some(), own, "{task} {other}");

@@ -127,8 +127,25 @@ fn is_number(token: &[char]) -> bool {
 fn ends_word(c: char) -> bool {
     matches!(
         c,
-        ')' | '"' | ';' | '}' | ']' | '*' | ':' | '@' | '\'' | '(' | '{' | '[' | '?' | '!' | '\u{2018}' | '\u{2019}'
-            | '\u{201c}' | '\u{201d}' | '\u{ab}' | '\u{bb}'
+        ')' | '"'
+            | ';'
+            | '}'
+            | ']'
+            | '*'
+            | ':'
+            | '@'
+            | '\''
+            | '('
+            | '{'
+            | '['
+            | '?'
+            | '!'
+            | '\u{2018}'
+            | '\u{2019}'
+            | '\u{201c}'
+            | '\u{201d}'
+            | '\u{ab}'
+            | '\u{bb}'
     )
 }
 
@@ -193,13 +210,23 @@ fn closing_punctuation(text: &[char]) -> Option<(usize, usize)> {
     let closes = |c: &char| {
         matches!(
             c,
-            '"' | '\'' | ')' | ']' | '}' | '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}' | '\u{ab}' | '\u{bb}'
+            '"' | '\''
+                | ')'
+                | ']'
+                | '}'
+                | '\u{2018}'
+                | '\u{2019}'
+                | '\u{201c}'
+                | '\u{201d}'
+                | '\u{ab}'
+                | '\u{bb}'
         )
     };
     let count = text.iter().take_while(|c| closes(c)).count();
     let rest = &text[count..];
     let blank = rest.iter().take_while(|c| is_space(**c)).count();
-    (count > 0 && (rest.is_empty() || blank > 0 || rest.starts_with(&['-', '-']))).then_some((count, count + blank))
+    (count > 0 && (rest.is_empty() || blank > 0 || rest.starts_with(&['-', '-'])))
+        .then_some((count, count + blank))
 }
 
 #[cfg(test)]

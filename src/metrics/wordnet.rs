@@ -21,16 +21,7 @@ const ENDINGS: [&[(&str, &str)]; 4] = [
         ("men", "man"),
         ("ies", "y"),
     ],
-    &[
-        ("s", ""),
-        ("ies", "y"),
-        ("es", "e"),
-        ("es", ""),
-        ("ed", "e"),
-        ("ed", ""),
-        ("ing", "e"),
-        ("ing", ""),
-    ],
+    &[("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")],
     &[("er", ""), ("est", ""), ("er", "e"), ("est", "e")],
     &[],
 ];
@@ -39,7 +30,9 @@ const ENDINGS: [&[(&str, &str)]; 4] = [
 #[derive(Debug, thiserror::Error)]
 pub enum WordNetError {
     /// A file could not be had.
-    #[error("cannot read WordNet's file `{file}`; give a folder with index.*, data.* and *.exc of WordNet 3.0")]
+    #[error(
+        "cannot read WordNet's file `{file}`; give a folder with index.*, data.* and *.exc of WordNet 3.0"
+    )]
     Read {
         /// The file's name.
         file: String,
@@ -75,7 +68,9 @@ struct Part {
 impl WordNet {
     /// The names of the files that are read.
     pub fn files() -> impl Iterator<Item = String> {
-        PARTS.into_iter().flat_map(|part| [format!("data.{part}"), format!("index.{part}"), format!("{part}.exc")])
+        PARTS
+            .into_iter()
+            .flat_map(|part| [format!("data.{part}"), format!("index.{part}"), format!("{part}.exc")])
     }
 
     /// Builds the dictionary from its files; `read` gives the bytes of one by its name.
@@ -114,9 +109,11 @@ impl Part {
         let mut forms = vec![word.to_owned()];
         match self.exceptions.get(word) {
             Some(exceptional) => forms.extend(exceptional.iter().map(|form| form.to_string())),
-            None => forms.extend(self.endings.iter().filter_map(|(ending, with)| {
-                word.strip_suffix(ending).map(|stem| format!("{stem}{with}"))
-            })),
+            None => {
+                forms.extend(self.endings.iter().filter_map(|(ending, with)| {
+                    word.strip_suffix(ending).map(|stem| format!("{stem}{with}"))
+                }))
+            }
         }
         forms
     }
@@ -150,7 +147,8 @@ fn parse_index(bytes: &[u8], data: &[u8]) -> Result<HashMap<Box<str>, Box<[u32]>
             let lemma = fields.next()?;
             let synsets: usize = fields.nth(1)?.parse().ok()?;
             let pointers: usize = fields.next()?.parse().ok()?;
-            let offsets: Option<Box<[u32]>> = fields.skip(pointers).skip(2).map(|offset| offset.parse().ok()).collect();
+            let offsets: Option<Box<[u32]>> =
+                fields.skip(pointers).skip(2).map(|offset| offset.parse().ok()).collect();
             let offsets = offsets.filter(|offsets| offsets.len() == synsets)?;
             // A data file that was cut or is of another version would give other words' synonyms.
             let named = |offset: &u32| line_at(data, *offset as usize).starts_with(&format!("{offset:08} "));
@@ -201,7 +199,9 @@ mod tests {
 
     #[test]
     fn a_cut_data_file_is_an_error_that_names_the_line() {
-        let error = WordNet::load(|file| Ok(if file == "data.noun" { tiny(file)[..40].to_vec() } else { tiny(file) }));
+        let error = WordNet::load(|file| {
+            Ok(if file == "data.noun" { tiny(file)[..40].to_vec() } else { tiny(file) })
+        });
         let text = error.unwrap_err().to_string();
         assert!(text.contains("index.noun") && text.contains("line 3"), "{text}");
         let missing = WordNet::load(|_| Err(std::io::ErrorKind::NotFound.into())).unwrap_err();

@@ -35,9 +35,8 @@ fn words_of_sentence(sentence: &[char]) -> Vec<String> {
         let dots = at.rest.iter().take_while(|c| **c == '.').count();
         (dots >= 2).then(|| (dots, spaced(&at.rest[..dots])))
     });
-    text = pad(&text, |c| {
-        matches!(c, ';' | '@' | '#' | '$' | '%' | '&' | '\u{2012}'..='\u{2015}' | '?' | '!')
-    });
+    text =
+        pad(&text, |c| matches!(c, ';' | '@' | '#' | '$' | '%' | '&' | '\u{2012}'..='\u{2015}' | '?' | '!'));
     text = replace(&text, |at| match at.rest {
         [c, '\'', ' ', ..] if *c != '\'' => Some((3, vec![*c, ' ', '\'', ' '])),
         _ => None,
@@ -56,7 +55,8 @@ fn words_of_sentence(sentence: &[char]) -> Vec<String> {
         ("lem", "me"),
         ("more", "'n"),
     ] {
-        text = contraction(&text, first, second, |at| at.starts_word(), |next| !next.is_some_and(is_word_char));
+        text =
+            contraction(&text, first, second, |at| at.starts_word(), |next| !next.is_some_and(is_word_char));
     }
     text = contraction(&text, "wan", "na", |at| at.starts_word(), |next| next.is_some_and(is_python_space));
     for second in ["is", "was"] {
@@ -141,7 +141,8 @@ fn opening_quotes(sentence: &[char]) -> Vec<char> {
         ['\'', word @ ..] if at.starts_word() && word.first().is_some_and(|c| is_word_char(*c)) => {
             let length = word.iter().take_while(|c| is_word_char(**c)).count().min(3);
             let clitic: String = word[..length].iter().flat_map(|c| c.to_lowercase()).collect();
-            (!["re", "ve", "ll", "m", "t", "s", "d", "n"].contains(&clitic.as_str())).then(|| (1, vec!['\'', ' ']))
+            (!["re", "ve", "ll", "m", "t", "s", "d", "n"].contains(&clitic.as_str()))
+                .then(|| (1, vec!['\'', ' ']))
         }
         _ => None,
     })
