@@ -4,6 +4,8 @@
 //! JSON array of `[prediction, reference]`, and prints one line of JSON. What limits it: reading and hashing the
 //! characters; the subsequences themselves are a few additions a pair.
 
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "a benchmark speaks to a terminal and may stop")]
+
 use std::time::Instant;
 
 use lamplight::metrics::RougeScorer;

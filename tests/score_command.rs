@@ -1,5 +1,7 @@
 //! `lamplight score` as a user meets it: the program itself, on files that are right, wrong and hostile.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

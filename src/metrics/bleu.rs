@@ -112,19 +112,18 @@ impl BleuStats {
         }
         let mut order = ORDER;
         let mut smoothing = 1.0;
-        for n in 0..ORDER {
-            let (matches, total) = (self.matches[n] as f64, self.totals[n] as f64);
-            if self.totals[n] == 0 {
+        for (n, (&matches, &total)) in self.matches.iter().zip(&self.totals).enumerate() {
+            if total == 0 {
                 break;
             }
             if effective_order {
                 order = n + 1;
             }
-            precisions[n] = if self.matches[n] == 0 {
+            precisions[n] = if matches == 0 {
                 smoothing *= 2.0;
-                100.0 / (smoothing * total)
+                100.0 / (smoothing * total as f64)
             } else {
-                100.0 * matches / total
+                100.0 * matches as f64 / total as f64
             };
         }
         let logarithms: f64 =

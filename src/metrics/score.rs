@@ -119,7 +119,7 @@ impl SampleScore {
     pub fn from_numbers(kind: TaskKind, numbers: &[f64]) -> Option<Self> {
         let label = |number: f64| match number {
             -1.0 => Some(None),
-            n if n >= 0.0 && n < 256.0 && n.fract() == 0.0 => Some(Some(n as u8)),
+            n if (0.0..256.0).contains(&n) && n.fract() == 0.0 => Some(Some(n as u8)),
             _ => None,
         };
         match (kind, numbers) {
