@@ -5,6 +5,8 @@
 
 pub mod answers;
 mod console;
+mod get;
+mod import_avocado;
 pub mod score;
 
 use std::ffi::OsString;
@@ -13,6 +15,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use console::{Console, Unit};
+pub use get::GetCommandError;
+
+use crate::dataset::avocado::ImportError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
 #[derive(Debug, Parser)]
@@ -32,6 +37,8 @@ struct Cli {
 enum Command {
     /// Score outputs against golds, as the official evaluation does.
     Score(score::ScoreArgs),
+    Get(get::GetArgs),
+    ImportAvocado(import_avocado::ImportArgs),
 }
 
 /// How a command that did its work ended.
@@ -55,6 +62,21 @@ pub enum CliError {
     /// Outputs could not be scored.
     #[error(transparent)]
     Score(#[from] score::ScoreError),
+    /// Files could not be downloaded.
+    #[error(transparent)]
+    Get(GetCommandError),
+    /// Mails could not be put in.
+    #[error(transparent)]
+    Import(ImportError),
+}
+
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Import(other),
+        }
+    }
 }
 
 /// Runs the command line and says how the program should end.
@@ -84,5 +106,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
     match command {
         Command::Score(args) => score::run(&args, console),
+        Command::Get(arguments) => get::run(arguments, console),
+        Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
     }
 }
