@@ -3,9 +3,11 @@
 //! A command parses its arguments into meaning once, calls the library, and prints through [`Console`].
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data has errors, 130 canceled.
 
+pub mod answers;
 mod console;
 mod get;
 mod import_avocado;
+pub mod score;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Score outputs against golds, as the official evaluation does.
+    Score(score::ScoreArgs),
     Get(get::GetArgs),
     ImportAvocado(import_avocado::ImportArgs),
 }
@@ -55,6 +59,9 @@ pub enum CliError {
     /// Someone pressed Ctrl-C.
     #[error(transparent)]
     Canceled(#[from] crate::jobs::Canceled),
+    /// Outputs could not be scored.
+    #[error(transparent)]
+    Score(#[from] score::ScoreError),
     /// Files could not be downloaded.
     #[error(transparent)]
     Get(GetCommandError),
@@ -98,6 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
     match command {
+        Command::Score(args) => score::run(&args, console),
         Command::Get(arguments) => get::run(arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
     }
