@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data has errors, 130 canceled.
 
 mod console;
+mod sample_data;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,7 +28,9 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    SampleData(sample_data::SampleData),
+}
 
 /// How a command that did its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,9 @@ pub enum CliError {
     /// Standard output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
+    /// The sample set could not be written.
+    #[error(transparent)]
+    SampleSet(#[from] crate::dataset::sample_set::SampleSetError),
     /// Someone pressed Ctrl-C.
     #[error(transparent)]
     Canceled(#[from] crate::jobs::Canceled),
@@ -74,6 +80,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
-    let _ = console;
-    match command {}
+    match command {
+        Command::SampleData(arguments) => sample_data::run(arguments, console),
+    }
 }
