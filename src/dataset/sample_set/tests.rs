@@ -75,7 +75,8 @@ fn equal_seeds_give_equal_files_and_other_seeds_others() {
     let first = written(folders[0].path(), &options(1, true));
     assert_eq!(first, written(folders[1].path(), &options(1, false)));
     let other = written(folders[2].path(), &options(2, false));
-    assert!(first.iter().all(|(name, text)| other[name] != *text));
+    let questions = |name: &&String| name.ends_with("_questions.json");
+    assert!(first.keys().filter(questions).all(|name| other[name] != first[name]));
     // The same record whether or not more are made.
     let more: Vec<Sample> = generate(Task::Lamp4, Setting::User, Split::Dev, 9, 1).collect();
     let fewer: Vec<Sample> = generate(Task::Lamp4, Setting::User, Split::Dev, 3, 1).collect();
