@@ -2,6 +2,8 @@
 //! of a random entry, of the BM25 neighbor and of another person's. Prints the table of `datasets/README.md`
 //! (`cargo test --test sample_set_figures -- --nocapture`).
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
