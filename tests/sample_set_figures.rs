@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use lamplight::dataset::sample_set::{Drawn, SHIPPED_SEED, Trace, draw, shipped_records};
-use lamplight::lamp::{
-    Document, ProfileEntry, Query, Setting, Split, Task, TaskKind, python_split, quoted_strings,
-};
+use lamplight::jobs::CancelToken;
+use lamplight::lamp::{Document, ProfileEntry, Query, Setting, Split, Task, TaskKind, quoted_strings};
+use lamplight::retrieval::{Bm25, Retriever};
 
 /// One record to answer, with the profile that may be used for it.
 struct Case<'a> {
@@ -240,33 +240,9 @@ fn best_bag(drawn: &Drawn) -> BTreeMap<String, f64> {
 
 /// The profile's entries by BM25, best first.
 fn bm25(task: Task, case: &Case<'_>) -> Vec<usize> {
-    let query = Query::of(task, &case.drawn.sample).text;
+    let query = Query::of(task, &case.drawn.sample);
     let documents = Document::of_profile(task, case.profile, false);
-    let documents: Vec<Vec<&str>> =
-        documents.iter().map(|document| python_split(&document.text).collect()).collect();
-    let n = documents.len() as f64;
-    let mean_length = documents.iter().map(Vec::len).sum::<usize>() as f64 / n;
-    let mut idf: BTreeMap<&str, f64> = BTreeMap::new();
-    for document in &documents {
-        let mut words = document.clone();
-        words.sort_unstable();
-        words.dedup();
-        words.into_iter().for_each(|word| *idf.entry(word).or_default() += 1.0);
-    }
-    idf.values_mut().for_each(|df| *df = (n - *df + 0.5).ln() - (*df + 0.5).ln());
-    let floor = 0.25 * idf.values().sum::<f64>() / idf.len() as f64;
-    let score = |document: &[&str]| -> f64 {
-        let one = |word: &str| {
-            let idf = idf.get(word).map_or(0.0, |&idf| if idf < 0.0 { floor } else { idf });
-            let tf = document.iter().filter(|other| **other == word).count() as f64;
-            idf * tf * 2.5 / (tf + 1.5 * (0.25 + 0.75 * document.len() as f64 / mean_length))
-        };
-        python_split(&query).map(one).sum()
-    };
-    let mut ranked: Vec<(usize, f64)> =
-        documents.iter().map(|document| score(document)).enumerate().collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0)));
-    ranked.into_iter().map(|(at, _)| at).collect()
+    Bm25::default().rank(&CancelToken::new(), &query, &documents, usize::MAX).unwrap().indices().collect()
 }
 
 fn mean(scores: &Scores) -> f64 {

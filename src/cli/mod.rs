@@ -4,6 +4,8 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data has errors, 130 canceled.
 
 mod console;
+mod get;
+mod import_avocado;
 mod sample_data;
 
 use std::ffi::OsString;
@@ -12,6 +14,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use console::{Console, Unit};
+pub use get::GetCommandError;
+
+use crate::dataset::avocado::ImportError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
 #[derive(Debug, Parser)]
@@ -29,6 +34,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Get(get::GetArgs),
+    ImportAvocado(import_avocado::ImportArgs),
     SampleData(sample_data::SampleData),
 }
 
@@ -53,6 +60,21 @@ pub enum CliError {
     /// Someone pressed Ctrl-C.
     #[error(transparent)]
     Canceled(#[from] crate::jobs::Canceled),
+    /// Files could not be downloaded.
+    #[error(transparent)]
+    Get(GetCommandError),
+    /// Mails could not be put in.
+    #[error(transparent)]
+    Import(ImportError),
+}
+
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Import(other),
+        }
+    }
 }
 
 /// Runs the command line and says how the program should end.
@@ -81,6 +103,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
     match command {
+        Command::Get(arguments) => get::run(arguments, console),
+        Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
         Command::SampleData(arguments) => sample_data::run(arguments, console),
     }
 }
