@@ -8,6 +8,7 @@ mod console;
 mod get;
 mod import_avocado;
 pub mod score;
+mod sample_data;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ enum Command {
     Score(score::ScoreArgs),
     Get(get::GetArgs),
     ImportAvocado(import_avocado::ImportArgs),
+    SampleData(sample_data::SampleData),
 }
 
 /// How a command that did its work ended.
@@ -56,6 +58,9 @@ pub enum CliError {
     /// Standard output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
+    /// The sample set could not be written.
+    #[error(transparent)]
+    SampleSet(#[from] crate::dataset::sample_set::SampleSetError),
     /// Someone pressed Ctrl-C.
     #[error(transparent)]
     Canceled(#[from] crate::jobs::Canceled),
@@ -108,5 +113,6 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Score(args) => score::run(&args, console),
         Command::Get(arguments) => get::run(arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
+        Command::SampleData(arguments) => sample_data::run(arguments, console),
     }
 }

@@ -15,6 +15,7 @@ mod record;
 mod scan;
 mod set;
 mod source;
+pub mod sample_set;
 pub mod splitter;
 
 use std::path::PathBuf;
