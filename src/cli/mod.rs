@@ -3,7 +3,11 @@
 //! A command parses its arguments into meaning once, calls the library, and prints through [`Console`].
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data has errors, 130 canceled.
 
+mod check;
 mod console;
+mod selection;
+mod show;
+mod text;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,6 +15,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use console::{Console, Unit};
+pub use selection::{DatasetSelection, SelectionError};
+pub use show::NoSuchId;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
 #[derive(Debug, Parser)]
@@ -27,7 +33,12 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// List the datasets under files and folders, and report what is wrong with them.
+    Check(check::Check),
+    /// Show one sample with its profile.
+    Show(show::Show),
+}
 
 /// How a command that did its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +55,27 @@ pub enum CliError {
     /// Standard output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
+    /// Data could not be read.
+    #[error(transparent)]
+    Dataset(crate::dataset::DatasetError),
+    /// The arguments name no single dataset.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// A sample's id is unknown.
+    #[error(transparent)]
+    NoSuchId(#[from] NoSuchId),
     /// Someone pressed Ctrl-C.
     #[error(transparent)]
     Canceled(#[from] crate::jobs::Canceled),
+}
+
+impl From<crate::dataset::DatasetError> for CliError {
+    fn from(error: crate::dataset::DatasetError) -> Self {
+        match error {
+            crate::dataset::DatasetError::Canceled(canceled) => CliError::Canceled(canceled),
+            other => CliError::Dataset(other),
+        }
+    }
 }
 
 /// Runs the command line and says how the program should end.
@@ -74,6 +103,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
-    let _ = console;
-    match command {}
+    match command {
+        Command::Check(check) => check.run(console),
+        Command::Show(show) => show.run(console),
+    }
 }

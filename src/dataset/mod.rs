@@ -4,8 +4,10 @@
 //! asked for. Knows the benchmark's vocabulary and nothing of retrieval, prompts, models or metrics.
 
 mod catalog;
+mod check;
 mod error;
 mod files;
+mod finding;
 mod index;
 mod lexer;
 mod recognize;
@@ -18,6 +20,7 @@ use std::path::PathBuf;
 
 pub use catalog::{Catalog, Unrecognized, open};
 pub use error::{DatasetError, FileFault, Reason};
+pub use finding::{Finding, FindingKind, Severity};
 pub use index::BrokenRecord;
 pub use lexer::SyntaxProblem;
 pub use record::{Field, RecordProblem};
