@@ -5,7 +5,7 @@ mod support;
 use std::path::Path;
 use std::process::ExitCode;
 
-use lamplight::dataset::{Catalog, Dataset, OpenOptions, open};
+use lamplight::dataset::{Catalog, Dataset, FindingKind, OpenOptions, Severity, open};
 use lamplight::jobs::{CancelToken, Progress};
 use lamplight::lamp::{Setting, Split, Task};
 
@@ -65,6 +65,25 @@ fn main() -> ExitCode {
             assert_eq!(catalog.datasets.len(), 9);
             let others: Vec<_> = catalog.unrecognized.iter().map(|file| file.location.path()).collect();
             assert!(others.len() == 1 && others[0].ends_with("README.md"), "{others:?}");
+        }),
+        support::needs("the_id_mismatch_is_reported_with_its_ids", folder.clone(), |folder| {
+            let catalog = catalog(folder);
+            let dataset = dataset(&catalog, Task::Lamp2N, Setting::User, Split::Dev);
+            let without: Vec<_> = dataset
+                .summaries()
+                .filter(|record| !record.has_reference)
+                .map(|record| record.id.to_owned())
+                .collect();
+            assert_eq!(without.len(), 2);
+            let findings = dataset.check(&CancelToken::new(), &Progress::new()).unwrap();
+            let missing = findings.iter().find(|finding| finding.kind == FindingKind::GoldsMissing).unwrap();
+            assert_eq!((missing.count, &missing.records), (2, &without));
+            for dataset in &catalog.datasets {
+                let findings = dataset.check(&CancelToken::new(), &Progress::new()).unwrap();
+                let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+                let is_mismatched = (dataset.id().task, dataset.id().split) == (Task::Lamp2N, Split::Dev);
+                assert_eq!(errors > 0, is_mismatched, "{}: {findings:#?}", dataset.id());
+            }
         }),
         support::needs("ids_keep_their_zeros_and_the_time_record_its_user", folder.clone(), |folder| {
             let catalog = catalog(folder);

@@ -426,7 +426,7 @@ mod tests {
             ("[1 2]", Separator),
             ("{a:1}", Key),
             (r#"{"a" 1}"#, Colon),
-            ("01", Number),
+            ("01 ", Number),
             ("1.", Ends),
             ("1.x", Number),
             ("\"a\u{1}\"", ControlCharacter),

@@ -5,23 +5,26 @@
 
 pub mod avocado;
 mod catalog;
+mod check;
 pub mod download;
 mod error;
 mod files;
+mod finding;
 mod index;
 mod lexer;
 mod recognize;
 mod record;
+pub mod sample_set;
 mod scan;
 mod set;
 mod source;
-pub mod sample_set;
 pub mod splitter;
 
 use std::path::PathBuf;
 
 pub use catalog::{Catalog, Unrecognized, open};
 pub use error::{DatasetError, FileFault, Reason};
+pub use finding::{Finding, FindingKind, Severity};
 pub use index::BrokenRecord;
 pub use lexer::SyntaxProblem;
 pub use record::{Field, RecordProblem};

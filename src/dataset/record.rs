@@ -317,7 +317,7 @@ impl<'a> Visit<'a> for Facts {
 }
 
 /// The task whose instruction begins the input (its raw inside), or LaMP-6 for a mail's file name.
-fn wording(input: &[u8]) -> Option<Task> {
+pub(super) fn wording(input: &[u8]) -> Option<Task> {
     let starts: [(&str, Task); 8] = [
         ("For an author who has written the paper", Task::Lamp1),
         ("Which category does this article relate to", Task::Lamp2N),

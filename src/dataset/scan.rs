@@ -196,7 +196,9 @@ impl Scan<'_> {
                 }
             }
             Some(_) => {
-                return Err(Reason::Damaged { problem: SyntaxProblem::Value, at: self.window.offset() }.into());
+                return Err(
+                    Reason::Damaged { problem: SyntaxProblem::Value, at: self.window.offset() }.into()
+                );
             }
         }
         if self.peek()?.is_some() {
