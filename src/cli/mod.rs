@@ -85,7 +85,7 @@ pub enum CliError {
     Canceled(#[from] crate::jobs::Canceled),
     /// Outputs could not be scored.
     #[error(transparent)]
-    Score(#[from] score::ScoreError),
+    Score(#[from] ScoreError),
     /// The sample set could not be written.
     #[error(transparent)]
     SampleSet(#[from] SampleSetError),
