@@ -3,8 +3,10 @@
 //! [`open`] takes files and folders and gives a [`Catalog`] of [`Dataset`]s; a dataset's samples are parsed when
 //! asked for. Knows the benchmark's vocabulary and nothing of retrieval, prompts, models or metrics.
 
+pub mod avocado;
 mod catalog;
 mod check;
+pub mod download;
 mod error;
 mod files;
 mod finding;
@@ -12,9 +14,11 @@ mod index;
 mod lexer;
 mod recognize;
 mod record;
+pub mod sample_set;
 mod scan;
 mod set;
 mod source;
+pub mod splitter;
 
 use std::path::PathBuf;
 

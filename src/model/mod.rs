@@ -3,5 +3,6 @@
 //! Knows nothing of tasks, prompts or metrics.
 
 mod tokenizer;
+mod words;
 
-pub use tokenizer::{HfTokenizer, TextTokenizer, TokenizerError};
+pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};
