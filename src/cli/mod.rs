@@ -41,13 +41,13 @@ use crate::search::SearchError;
 #[command(name = "lamplight", version, propagate_version = true)]
 struct Cli {
     /// Print JSON for machines instead of text.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     json: bool,
     /// Print no progress.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Output")]
     quiet: bool,
     /// Print no bold or struck-out text.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     no_color: bool,
     #[command(subcommand)]
     command: Command,

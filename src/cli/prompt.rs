@@ -32,7 +32,7 @@ use crate::retrieval::{Completeness, RankingFile, Retriever, RetrieverConfig};
     mut_arg("paths", |paths| paths.required(false).required_unless_present("print_template")),
     after_help = format!("{RETRIEVERS}
 Examples:
-  lamplight prompt datasets/sample --task LaMP-4 --setting user --split dev --index 0 --retriever bm25 --k 2 --tokenizer tokenizer.json
+  lamplight prompt dev_questions.json --id 310 --retriever bm25 --k 2 --tokenizer tokenizer.json
   lamplight prompt dev_questions.json --all --out prompts.jsonl --rankings dev_rankings.json --k 4
   lamplight prompt --print-template LaMP-5 --template paper > mine.toml"),
 )]

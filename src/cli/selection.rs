@@ -28,7 +28,7 @@ pub struct DatasetSelection {
     #[arg(long)]
     pub skip_broken: bool,
     /// Where indexes and unpacked files are kept; the system's cache folder by default.
-    #[arg(long, env = "LAMPLIGHT_CACHE_DIR", value_name = "FOLDER")]
+    #[arg(long, env = "LAMPLIGHT_CACHE_DIR", hide_env_values = true, value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
 }
 
