@@ -63,16 +63,18 @@ fn reasons(items: &[String]) -> String {
 }
 
 impl DatasetSelection {
-    /// Opens all that the paths hold. With `decide`, task, setting and split override what the files tell, as is
-    /// right where one dataset is named; else they are only used by [`DatasetSelection::one`] to choose.
+    /// Opens all that the paths hold. With `decide`, task, setting and split override what the files tell. Without it
+    /// they do so where there is a single questions file, and else only for what a file does not tell: there
+    /// [`DatasetSelection::one`] chooses by them.
     pub fn open(&self, console: &Console, decide: bool) -> Result<Catalog, CliError> {
         let system =
             || directories::ProjectDirs::from("", "", "lamplight").map(|dirs| dirs.cache_dir().to_owned());
         let options = OpenOptions {
             cache: self.cache_dir.clone().or_else(system),
-            task: self.task.filter(|_| decide),
-            setting: self.setting.filter(|_| decide),
-            split: self.split.filter(|_| decide),
+            task: self.task,
+            setting: self.setting,
+            split: self.split,
+            fill_in: !decide,
             skip_broken: self.skip_broken,
             limits: UnpackLimits::default(),
         };
@@ -82,11 +84,7 @@ impl DatasetSelection {
 
     /// The one dataset that the arguments name, usable.
     pub fn one(&self, console: &Console) -> Result<Dataset, CliError> {
-        let mut catalog = self.open(console, false)?;
-        if catalog.datasets.len() < 2 {
-            // With one file there is nothing to choose: what is said about it is meant to decide.
-            catalog = self.open(console, true)?;
-        }
+        let catalog = self.open(console, false)?;
         let describe = |dataset: &Dataset| {
             let files = dataset.files();
             let path =
