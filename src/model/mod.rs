@@ -2,6 +2,17 @@
 //!
 //! Knows nothing of tasks, prompts or metrics.
 
+mod device;
+mod encoder;
+mod error;
+mod generation;
 mod tokenizer;
+pub mod weights;
 
+pub use device::{DeviceChoice, DeviceInfo, Precision};
+pub use encoder::{Encoder, Matrix};
+pub use error::ModelError;
+pub use generation::{
+    EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
+};
 pub use tokenizer::{HfTokenizer, TextTokenizer, TokenizerError};
