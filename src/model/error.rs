@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::gguf::GgufError;
 use super::tokenizer::TokenizerError;
 use super::weights::WeightsError;
 use crate::jobs::Canceled;
@@ -108,7 +109,16 @@ pub enum ModelError {
     /// Arithmetic on tensors failed.
     #[error("tensor arithmetic failed: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// A GGUF model cannot be loaded or used.
+    #[error(transparent)]
+    Gguf(#[from] Box<GgufError>),
     /// The work was canceled.
     #[error(transparent)]
     Canceled(#[from] Canceled),
+}
+
+impl From<GgufError> for ModelError {
+    fn from(error: GgufError) -> Self {
+        Self::Gguf(Box::new(error))
+    }
 }

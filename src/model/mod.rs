@@ -6,6 +6,7 @@ mod device;
 mod encoder;
 mod error;
 mod generation;
+pub mod gguf;
 mod tokenizer;
 pub mod weights;
 
