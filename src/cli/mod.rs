@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data has errors, 130 canceled.
 
 mod console;
+mod generate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,7 +28,10 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Answer one prompt with a model.
+    Generate(generate::Generate),
+}
 
 /// How a command that did its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +48,29 @@ pub enum CliError {
     /// Standard output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
+    /// The prompt could not be read.
+    #[error("cannot read the prompt from {name}: {source}")]
+    Prompt {
+        /// A file, or standard input.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A model could not be loaded or used.
+    #[error(transparent)]
+    Model(crate::model::ModelError),
     /// Someone pressed Ctrl-C.
     #[error(transparent)]
     Canceled(#[from] crate::jobs::Canceled),
+}
+
+impl From<crate::model::ModelError> for CliError {
+    fn from(error: crate::model::ModelError) -> Self {
+        match error {
+            crate::model::ModelError::Canceled(canceled) => Self::Canceled(canceled),
+            error => Self::Model(error),
+        }
+    }
 }
 
 /// Runs the command line and says how the program should end.
@@ -74,6 +98,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
-    let _ = console;
-    match command {}
+    match command {
+        Command::Generate(generate) => generate.run(console),
+    }
 }

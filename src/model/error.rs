@@ -112,6 +112,29 @@ pub enum ModelError {
     /// A GGUF model cannot be loaded or used.
     #[error(transparent)]
     Gguf(#[from] Box<GgufError>),
+    /// A path that holds no model that is known.
+    #[error("{path} holds no model: give a GGUF file, or a script such as scripted:echo", path = path.display())]
+    UnknownModel {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A scripted model's name is not understood.
+    #[error(
+        "cannot read {part:?} in {name:?}; scripts are scripted:echo, scripted:word=NUMBER and scripted:answer=TEXT, \
+         followed by ,delay=MILLISECONDS or ,fail=NUMBER where wanted"
+    )]
+    Script {
+        /// The name.
+        name: String,
+        /// The part.
+        part: String,
+    },
+    /// A scripted model failed as its script says.
+    #[error("the scripted model fails here, at prompt {index} of the batch, as its script says")]
+    ScriptedFailure {
+        /// The prompt's place in the batch, from 0.
+        index: usize,
+    },
     /// The work was canceled.
     #[error(transparent)]
     Canceled(#[from] Canceled),

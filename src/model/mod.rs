@@ -7,6 +7,8 @@ mod encoder;
 mod error;
 mod generation;
 pub mod gguf;
+mod load;
+pub mod scripted;
 mod tokenizer;
 pub mod weights;
 
@@ -16,4 +18,5 @@ pub use error::ModelError;
 pub use generation::{
     EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
 };
+pub use load::{LoadOptions, LoadedModel, load};
 pub use tokenizer::{HfTokenizer, TextTokenizer, TokenizerError};
