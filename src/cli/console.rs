@@ -91,6 +91,13 @@ impl Console {
         }
     }
 
+    /// Writes a question to standard error, without a line break.
+    pub fn ask(&self, question: &str) -> io::Result<()> {
+        let mut err = io::stderr().lock();
+        err.write_all(question.as_bytes())?;
+        err.flush()
+    }
+
     /// Does `work` here while a bar shows its progress, in bytes or in counted things.
     pub fn with_progress<T>(&self, unit: Unit, work: impl FnOnce(&Progress) -> T) -> T {
         let progress = Progress::new();

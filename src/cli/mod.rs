@@ -3,8 +3,17 @@
 //! A command parses its arguments into meaning once, calls the library, and prints through [`Console`].
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data has errors, 130 canceled.
 
+pub mod answers;
+mod check;
 mod console;
 mod generate;
+mod get;
+mod import_avocado;
+mod sample_data;
+pub mod score;
+mod selection;
+mod show;
+mod text;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -12,6 +21,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use console::{Console, Unit};
+pub use get::GetCommandError;
+pub use score::ScoreError;
+pub use selection::{DatasetSelection, SelectionError};
+pub use show::NoSuchId;
+
+use crate::dataset::DatasetError;
+use crate::dataset::avocado::ImportError;
+use crate::dataset::sample_set::SampleSetError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
 #[derive(Debug, Parser)]
@@ -31,6 +48,15 @@ struct Cli {
 enum Command {
     /// Answer one prompt with a model.
     Generate(generate::Generate),
+    /// List the datasets under files and folders, and report what is wrong with them.
+    Check(check::Check),
+    /// Show one sample with its profile.
+    Show(show::Show),
+    /// Score outputs against golds, as the official evaluation does.
+    Score(score::ScoreArgs),
+    SampleData(sample_data::SampleData),
+    Get(get::GetArgs),
+    ImportAvocado(import_avocado::ImportArgs),
 }
 
 /// How a command that did its work ended.
@@ -59,9 +85,48 @@ pub enum CliError {
     /// A model could not be loaded or used.
     #[error(transparent)]
     Model(crate::model::ModelError),
+    /// Data could not be read.
+    #[error(transparent)]
+    Dataset(DatasetError),
+    /// The arguments name no single dataset.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// A sample's id is unknown.
+    #[error(transparent)]
+    NoSuchId(#[from] NoSuchId),
     /// Someone pressed Ctrl-C.
     #[error(transparent)]
     Canceled(#[from] crate::jobs::Canceled),
+    /// Outputs could not be scored.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// The sample set could not be written.
+    #[error(transparent)]
+    SampleSet(#[from] SampleSetError),
+    /// Files could not be downloaded.
+    #[error(transparent)]
+    Get(GetCommandError),
+    /// Mails could not be put in.
+    #[error(transparent)]
+    Import(ImportError),
+}
+
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Import(other),
+        }
+    }
+}
+
+impl From<DatasetError> for CliError {
+    fn from(error: DatasetError) -> Self {
+        match error {
+            DatasetError::Canceled(canceled) => CliError::Canceled(canceled),
+            other => CliError::Dataset(other),
+        }
+    }
 }
 
 impl From<crate::model::ModelError> for CliError {
@@ -100,5 +165,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
     match command {
         Command::Generate(generate) => generate.run(console),
+        Command::Check(arguments) => arguments.run(console),
+        Command::Show(arguments) => arguments.run(console),
+        Command::Score(arguments) => score::run(&arguments, console),
+        Command::SampleData(arguments) => sample_data::run(arguments, console),
+        Command::Get(arguments) => get::run(arguments, console),
+        Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
     }
 }

@@ -11,6 +11,7 @@ mod load;
 pub mod scripted;
 mod tokenizer;
 pub mod weights;
+mod words;
 
 pub use device::{DeviceChoice, DeviceInfo, Precision};
 pub use encoder::{Encoder, Matrix};
@@ -19,4 +20,5 @@ pub use generation::{
     EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
 };
 pub use load::{LoadOptions, LoadedModel, load};
-pub use tokenizer::{HfTokenizer, TextTokenizer, TokenizerError};
+
+pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};

@@ -1,0 +1,61 @@
+//! Text from data files made safe for a terminal.
+
+use std::fmt::Write;
+
+/// The text with control characters (escape sequences among them) and those that reorder text written out, so that
+/// data cannot steer the terminal; line breaks and tabs stay.
+pub fn safe(text: &str) -> String {
+    neutralized(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// [`safe`] on one line.
+pub fn plain(text: &str) -> String {
+    neutralized(text, |_| false)
+}
+
+fn neutralized(text: &str, keep: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        if (c.is_control() || reorders) && !keep(c) {
+            // A `String` takes all that is written into it.
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// A table of left-aligned columns, those in `right` right-aligned, two spaces between.
+pub fn table(rows: &[Vec<String>], right: &[usize]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let fill = " ".repeat(widths[column] - cell.chars().count());
+            let (before, after) =
+                if right.contains(&column) { (fill.as_str(), "") } else { ("", fill.as_str()) };
+            line.push_str(&format!("{}{before}{cell}{after}", if column > 0 { "  " } else { "" }));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_cannot_steer_the_terminal() {
+        let nasty = "\u{1b}[2J\u{9b}31m\r\u{7}a\u{202e}b\nc\td\u{0}";
+        assert_eq!(safe(nasty), "\\u{1b}[2J\\u{9b}31m\\u{d}\\u{7}a\\u{202e}b\nc\td\\u{0}");
+        assert!(!plain(nasty).contains('\n'));
+    }
+}
