@@ -56,6 +56,16 @@ pub enum ModelError {
         /// The model's vocabulary size.
         vocabulary: usize,
     },
+    /// A prompt has a token that the model does not know.
+    #[error("prompt {index} of the batch has the token {token}, but the model has only {vocabulary}")]
+    ForeignToken {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The token.
+        token: u32,
+        /// The model's vocabulary size.
+        vocabulary: usize,
+    },
     /// A prompt has no tokens.
     #[error("prompt {index} of the batch is empty; a model needs at least one token")]
     EmptyPrompt {

@@ -6,6 +6,8 @@ mod device;
 mod encoder;
 mod error;
 mod generation;
+mod kernels;
+pub mod t5;
 mod tokenizer;
 pub mod weights;
 
