@@ -8,12 +8,13 @@ use clap::Args;
 
 use super::{CliError, Console, Outcome};
 use crate::model::gguf::{GgufOptions, PromptStyle};
+use crate::model::t5::T5Options;
 use crate::model::{FinishReason, GenerationConfig, LoadOptions, PromptInput, Sampling, load};
 
 /// Answers one prompt with a model.
 #[derive(Debug, Args)]
 pub struct Generate {
-    /// The model: a GGUF file, or a script such as scripted:echo, scripted:word=-1, scripted:answer=TEXT.
+    /// The model: a GGUF file, a folder with a T5 model, or a script such as scripted:echo, scripted:word=-1, scripted:answer=TEXT.
     #[arg(long, short)]
     model: PathBuf,
     /// The prompt; read from standard input if neither this nor a file is given.
@@ -93,8 +94,9 @@ impl Generate {
         let chat = self.chat || self.system.is_some();
         let style = if chat { PromptStyle::Chat { system: self.system } } else { PromptStyle::Bare };
         let gguf = GgufOptions { style, threads: self.threads.map(Into::into), context: self.context };
+        let t5 = T5Options { threads: self.threads.map_or(0, Into::into), ..Default::default() };
         let start = Instant::now();
-        let mut model = load(&self.model, &LoadOptions { gguf })?;
+        let mut model = load(&self.model, &LoadOptions { gguf, t5 })?;
         let load_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let input = PromptInput { text: &prompt, tokens: &[] };

@@ -57,6 +57,16 @@ pub enum ModelError {
         /// The model's vocabulary size.
         vocabulary: usize,
     },
+    /// A prompt has a token that the model does not know.
+    #[error("prompt {index} of the batch has the token {token}, but the model has only {vocabulary}")]
+    ForeignToken {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The token.
+        token: u32,
+        /// The model's vocabulary size.
+        vocabulary: usize,
+    },
     /// A prompt has no tokens.
     #[error("prompt {index} of the batch is empty; a model needs at least one token")]
     EmptyPrompt {
@@ -113,7 +123,7 @@ pub enum ModelError {
     #[error(transparent)]
     Gguf(#[from] Box<GgufError>),
     /// A path that holds no model that is known.
-    #[error("{path} holds no model: give a GGUF file, or a script such as scripted:echo", path = path.display())]
+    #[error("{path} holds no model: give a GGUF file, a folder with config.json and weights of a T5 model, or a script such as scripted:echo", path = path.display())]
     UnknownModel {
         /// The path.
         path: PathBuf,

@@ -1,17 +1,20 @@
 //! A model by what its path holds.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::gguf::{GgufModel, GgufOptions};
 use super::scripted::{self, CharacterTokenizer, Scripted};
-use super::{Generator, ModelError, TextTokenizer};
+use super::t5::{T5Model, T5Options};
+use super::{Generator, HfTokenizer, ModelError, TextTokenizer};
 
 /// How a model is loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadOptions {
     /// What concerns GGUF models.
     pub gguf: GgufOptions,
+    /// What concerns T5 models.
+    pub t5: T5Options,
 }
 
 /// A model, and how it sees text.
@@ -22,7 +25,7 @@ pub struct LoadedModel {
     pub tokenizer: Arc<dyn TextTokenizer>,
 }
 
-/// Loads a model: a GGUF file, or a scripted one by its name (`scripted:echo`).
+/// Loads a model: a GGUF file, a folder with a T5 model, or a scripted one by its name (`scripted:echo`).
 ///
 /// # Errors
 /// A path that holds no model that is known; whatever is wrong with the model.
@@ -34,9 +37,13 @@ pub fn load(model: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelErr
     let metadata = std::fs::metadata(model);
     let metadata = metadata.map_err(|source| ModelError::Read { path: model.to_owned(), source })?;
     if metadata.is_dir() {
-        return Err(ModelError::UnknownModel { path: model.to_owned() });
+        if !model.join("config.json").is_file() {
+            return Err(ModelError::UnknownModel { path: model.to_owned() });
+        }
+        let tokenizer = Arc::new(HfTokenizer::from_file(&model.join("tokenizer.json"))?);
+        return Ok(LoadedModel { generator: Box::new(T5Model::load(model, options.t5)?), tokenizer });
     }
-    let model = GgufModel::load(&PathBuf::from(model), &options.gguf)?;
+    let model = GgufModel::load(model, &options.gguf)?;
     let tokenizer = model.tokenizer();
     Ok(LoadedModel { generator: Box::new(model), tokenizer })
 }

@@ -7,8 +7,10 @@ mod encoder;
 mod error;
 mod generation;
 pub mod gguf;
+mod kernels;
 mod load;
 pub mod scripted;
+pub mod t5;
 mod tokenizer;
 pub mod weights;
 mod words;
@@ -20,5 +22,4 @@ pub use generation::{
     EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
 };
 pub use load::{LoadOptions, LoadedModel, load};
-
 pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};

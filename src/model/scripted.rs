@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    FinishReason, Generation, GenerationConfig, Generator, Hypothesis, ModelError, PromptInput, TextTokenizer,
+    FinishReason, Generation, GenerationConfig, Generator, Hypothesis, ModelError, PromptInput, TextStart, TextTokenizer,
     TokenizerError,
 };
 use crate::jobs::CancelToken;
@@ -148,6 +148,16 @@ pub struct CharacterTokenizer;
 impl TextTokenizer for CharacterTokenizer {
     fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         Ok(text.chars().map(u32::from).collect())
+    }
+
+    fn encode_start(&self, text: &str, limit: usize) -> Result<TextStart, TokenizerError> {
+        let mut start = TextStart::default();
+        for (at, char) in text.char_indices().take(limit) {
+            start.ids.push(u32::from(char));
+            start.ends.push(at + char.len_utf8());
+        }
+        start.complete = start.ends.last().copied().unwrap_or(0) == text.len();
+        Ok(start)
     }
 
     fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {

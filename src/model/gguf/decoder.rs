@@ -276,11 +276,6 @@ impl Decoder {
         &self.shape
     }
 
-    /// The file.
-    pub const fn file(&self) -> &GgufFile {
-        &self.file
-    }
-
     /// A sequence that has seen nothing.
     pub fn sequence(&self) -> Sequence {
         Sequence { layers: self.parts.layers.iter().map(|_| Cache::new(self.shape.kv_heads)).collect(), length: 0 }

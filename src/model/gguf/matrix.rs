@@ -110,11 +110,6 @@ impl Matrix {
         matrix
     }
 
-    /// Outputs.
-    pub const fn rows(&self) -> usize {
-        self.rows
-    }
-
     fn panel(&self, index: usize) -> IntegerPanel<'_> {
         let nibbles = self.format.integers() == Integers::Nibble;
         let bytes = self.columns * if nibbles { 4 } else { 8 };

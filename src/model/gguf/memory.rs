@@ -1,17 +1,11 @@
 //! What memory is free, and whether something fits into it.
 
 use crate::model::ModelError;
-
-/// Bytes that programs may still take; `None` where the system does not say.
-fn free_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-}
+use crate::model::t5::free_memory;
 
 /// Whether so many bytes can be taken. Where the system does not say, they are tried.
 pub fn fits(bytes: u64) -> bool {
-    free_bytes().is_none_or(|free| bytes <= free)
+    free_memory().is_none_or(|free| bytes <= free)
 }
 
 /// Refuses what does not fit.
@@ -21,7 +15,7 @@ pub fn fits(bytes: u64) -> bool {
 pub fn require(weights: u64, work: u64, batch: usize) -> Result<(), ModelError> {
     const MB: u64 = 1_000_000;
     let needed = weights.saturating_add(work);
-    match free_bytes() {
+    match free_memory() {
         Some(free) if needed > free => Err(ModelError::Memory {
             needed_mb: needed.div_ceil(MB),
             weights_mb: weights.div_ceil(MB),

@@ -45,9 +45,9 @@ impl Ord for Pair {
     }
 }
 
-/// Adds the tokens of a text, with a space put first where asked for.
-pub fn encode(vocabulary: &Vocabulary, text: &str, space: bool, tokens: &mut Vec<u32>) {
-    let mut text = text.replace(' ', SPACE);
+/// Adds the tokens of a text, with a space put first where asked for, each with the byte of the text it ends at.
+pub fn encode(vocabulary: &Vocabulary, original: &str, space: bool, mut put: impl FnMut(u32, usize)) {
+    let mut text = original.replace(' ', SPACE);
     if space {
         text.insert_str(0, SPACE);
     }
@@ -87,11 +87,21 @@ pub fn encode(vocabulary: &Vocabulary, text: &str, space: bool, tokens: &mut Vec
         consider(&symbols, left.previous, Some(pair.left), &mut pairs);
         consider(&symbols, Some(pair.left), right.next, &mut pairs);
     }
-    for symbol in symbols.iter().filter(|symbol| symbol.length > 0) {
+    // One character of the original for each, but none for a space put first.
+    let mut ends = original.char_indices().map(|(at, char)| at + char.len_utf8());
+    let mut end = 0;
+    for (index, symbol) in symbols.iter().enumerate().filter(|(_, symbol)| symbol.length > 0) {
         let piece = &text[symbol.start..symbol.start + symbol.length];
+        let characters = piece.chars().count() - usize::from(space && index == 0);
+        if characters > 0 {
+            end = ends.nth(characters - 1).unwrap_or(original.len());
+        }
         match vocabulary.piece(piece) {
-            Some((id, _)) => tokens.push(id),
-            None => tokens.extend(piece.bytes().filter_map(|byte| vocabulary.id(&format!("<0x{byte:02X}>")))),
+            Some((id, _)) => put(id, end),
+            None => {
+                let bytes = piece.bytes().filter_map(|byte| vocabulary.id(&format!("<0x{byte:02X}>")));
+                bytes.for_each(|id| put(id, end));
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use super::GgufError;
 use super::header::GgufFile;
 use super::sentencepiece;
 use super::vocabulary::{Kind, Model, Vocabulary};
-use crate::model::{TextTokenizer, TokenizerError};
+use crate::model::{TextStart, TextTokenizer, TokenizerError};
 
 /// The tokenizer of a GGUF file.
 pub struct GgufTokenizer {
@@ -27,8 +27,10 @@ pub struct GgufTokenizer {
 
 /// A piece of text, or a special token found in it.
 enum Fragment<'a> {
-    Text(&'a str),
-    Token(u32),
+    /// With the byte of the text it begins at.
+    Text(&'a str, usize),
+    /// With the byte of the text it ends at, white space that it swallows included.
+    Token(u32, usize),
 }
 
 impl GgufTokenizer {
@@ -56,7 +58,7 @@ impl GgufTokenizer {
     /// # Errors
     /// The tokenizer library's.
     pub fn encode_trusted(&self, text: &str, mark: char) -> Result<Vec<u32>, TokenizerError> {
-        let mut tokens = self.split(text, Some(mark))?;
+        let mut tokens = self.split(text, Some(mark))?.ids;
         if let Some(bos) = self.vocabulary.bos {
             if tokens.first() != Some(&bos) {
                 tokens.insert(0, bos);
@@ -79,8 +81,9 @@ impl GgufTokenizer {
         text
     }
 
-    fn split(&self, text: &str, trusted: Option<char>) -> Result<Vec<u32>, TokenizerError> {
-        let mut fragments = if text.is_empty() { Vec::new() } else { vec![Fragment::Text(text)] };
+    /// The tokens of a text, and where each ends (of trusted text: in what is left of it without marks).
+    fn split(&self, text: &str, trusted: Option<char>) -> Result<TextStart, TokenizerError> {
+        let mut fragments = if text.is_empty() { Vec::new() } else { vec![Fragment::Text(text, 0)] };
         for &id in self.vocabulary.specials() {
             if trusted.is_none() && self.vocabulary.is_trusted_only(id) {
                 continue;
@@ -90,53 +93,66 @@ impl GgufTokenizer {
                 fragments = fragments.into_iter().flat_map(|part| self.cut(part, id, &finder)).collect();
             }
         }
-        let mut tokens = Vec::new();
-        let mut after_special = true;
+        let mut start = TextStart { complete: true, ..TextStart::default() };
+        let (mut after_special, mut at) = (true, 0);
         for fragment in fragments {
             match fragment {
-                Fragment::Token(id) => {
-                    tokens.push(id);
+                Fragment::Token(id, end) => {
+                    start.ids.push(id);
+                    start.ends.push(end);
                     after_special = true;
+                    at = end;
                 }
-                Fragment::Text(text) => {
+                Fragment::Text(text, _) => {
                     let plain = trusted.filter(|&mark| text.contains(mark)).map(|mark| text.replace(mark, ""));
                     let text = plain.as_deref().unwrap_or(text);
                     match &self.byte_pairs {
                         None => {
                             let space = self.vocabulary.space_first && after_special;
-                            sentencepiece::encode(&self.vocabulary, text, space, &mut tokens);
+                            sentencepiece::encode(&self.vocabulary, text, space, |id, end| {
+                                start.ids.push(id);
+                                start.ends.push(at + end);
+                            });
                         }
                         Some(byte_pairs) => {
                             let encoding = byte_pairs.encode_fast(text, false).map_err(|source| {
                                 TokenizerError::Encode { chars: text.chars().count(), source }
                             })?;
-                            tokens.extend_from_slice(encoding.get_ids());
+                            let mut end = 0;
+                            for &id in encoding.get_ids() {
+                                end += byte_level(&self.vocabulary.tokens()[id as usize]).len();
+                                start.ids.push(id);
+                                start.ends.push(at + text.ceil_char_boundary(end));
+                            }
                         }
                     }
                     after_special = false;
+                    at += text.len();
                 }
             }
         }
-        Ok(tokens)
+        Ok(start)
     }
 
     /// Cuts one special token out of a fragment wherever it stands.
     fn cut<'a>(&self, fragment: Fragment<'a>, id: u32, finder: &memmem::Finder<'_>) -> Vec<Fragment<'a>> {
-        let Fragment::Text(mut text) = fragment else { return vec![fragment] };
+        let Fragment::Text(mut text, mut start) = fragment else { return vec![fragment] };
         let length = finder.needle().len();
         let mut parts = Vec::new();
         while let Some(at) = finder.find(text.as_bytes()) {
             if at > 0 {
-                parts.push(Fragment::Text(&text[..at]));
+                parts.push(Fragment::Text(&text[..at], start));
             }
-            parts.push(Fragment::Token(id));
+            let whole = text.len();
             text = &text[at + length..];
             if self.vocabulary.strips_after(id) {
                 text = text.trim_start_matches(|char: char| char.is_ascii_whitespace() || char == '\x0b');
             }
+            start += whole - text.len();
+            parts.push(Fragment::Token(id, start));
         }
         if !text.is_empty() {
-            parts.push(Fragment::Text(text));
+            parts.push(Fragment::Text(text, start));
         }
         parts
     }
@@ -157,9 +173,17 @@ impl GgufTokenizer {
 impl TextTokenizer for GgufTokenizer {
     fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let mut tokens: Vec<u32> = self.vocabulary.bos.into_iter().collect();
-        tokens.extend(self.split(text, None)?);
+        tokens.extend(self.split(text, None)?.ids);
         tokens.extend(self.vocabulary.eos);
         Ok(tokens)
+    }
+
+    fn encode_start(&self, text: &str, limit: usize) -> Result<TextStart, TokenizerError> {
+        let mut start = self.split(text, None)?;
+        start.complete = start.ids.len() <= limit;
+        start.ids.truncate(limit);
+        start.ends.truncate(limit);
+        Ok(start)
     }
 
     fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
