@@ -13,24 +13,29 @@ use lamplight::model::{GenerationConfig, Generator, PromptInput, TextTokenizer};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let value = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1)).cloned();
-    let number = |name: &str, default: usize| value(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let value =
+        |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1)).cloned();
+    let number =
+        |name: &str, default: usize| value(name).and_then(|text| text.parse().ok()).unwrap_or(default);
     let Some(file) = value("--model") else {
         println!("{{\"skipped\": \"no --model FILE\"}}");
         return Ok(());
     };
-    let (length, new, threads) = (number("--prompt-tokens", 512), number("--new", 64), number("--threads", 2));
+    let (length, new, threads) =
+        (number("--prompt-tokens", 512), number("--new", 64), number("--threads", 2));
     let together = number("--together", 1);
     let start = Instant::now();
     let options = GgufOptions { threads: Some(threads), ..Default::default() };
     let mut model = GgufModel::load(file.as_ref(), &options)?;
     let load = start.elapsed().as_secs_f64();
-    let text = "The quick brown fox jumps over the lazy dog and writes a personal headline for the article. ".repeat(200);
+    let text = "The quick brown fox jumps over the lazy dog and writes a personal headline for the article. "
+        .repeat(200);
     let tokens = model.tokenizer().encode(&text)?;
     let prompt = PromptInput { text: &text, tokens: &tokens[..length] };
     let prompts = vec![prompt; together];
     let mut timed = |new: usize| -> Result<(f64, f64, Vec<u32>), Box<dyn std::error::Error>> {
-        let config = GenerationConfig { beams: 1, max_new_tokens: new, min_new_tokens: new, ..Default::default() };
+        let config =
+            GenerationConfig { beams: 1, max_new_tokens: new, min_new_tokens: new, ..Default::default() };
         let (start, processor) = (Instant::now(), processor_seconds());
         let answers = model.generate(&CancelToken::new(), &prompts, &config)?;
         let tokens = answers[0].best().map(|best| best.tokens.clone()).unwrap_or_default();

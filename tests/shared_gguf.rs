@@ -15,7 +15,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
 /// Logits closer than this may change places between two sound implementations of a 4-bit model.
-const NEAR_TIE: f64 = 0.35;
+const NEAR_TIE: f64 = 0.2;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -75,15 +75,18 @@ fn tokens(file: &Path, golden: &Value, texts: &Value) -> Result<(), Failed> {
         }
         // A begin token that the text itself starts with is not put there twice; llama.cpp does that.
         let mut expected = numbers(&golden["special"][index]);
-        if expected.len() > 1 && expected[0] == expected[1] && tokenizer.encode("")?.first() == Some(&expected[0]) {
+        if expected.len() > 1
+            && expected[0] == expected[1]
+            && tokenizer.encode("")?.first() == Some(&expected[0])
+        {
             expected.remove(0);
         }
         if trusted != expected {
             wrong.push(format!("{text:?} with control tokens: {trusted:?}, not {expected:?}"));
         }
-        // Nothing is lost on the way back, but what control tokens hide.
+        // Nothing is lost on the way back, but that SentencePiece writes its mark and a space alike.
         let back = tokenizer.decode(&plain)?;
-        if back != text {
+        if back != text && back != text.replace('\u{2581}', " ") {
             wrong.push(format!("{text:?} comes back as {back:?}"));
         }
     }
@@ -104,7 +107,8 @@ fn greedy(file: &Path, golden: &Value, _: &Value) -> Result<(), Failed> {
         }
         let Some(at) = expected.iter().zip(got).position(|(a, b)| a != b) else { continue };
         parted += 1;
-        let two: Vec<f64> = case["top_two"][at].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+        let two: Vec<f64> =
+            case["top_two"][at].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
         let gap = two[0] - two[1];
         println!("parts at token {at} where the two best logits are {gap:.3} apart: {}", case["prompt"]);
         if gap > NEAR_TIE {
@@ -117,7 +121,8 @@ fn greedy(file: &Path, golden: &Value, _: &Value) -> Result<(), Failed> {
 
 fn batch(file: &Path, golden: &Value, _: &Value) -> Result<(), Failed> {
     let mut model = load(file, PromptStyle::Bare);
-    let texts = ["The capital of France is", "one two three", golden["prompts"][1]["prompt"].as_str().unwrap(), "\n"];
+    let texts =
+        ["The capital of France is", "one two three", golden["prompts"][1]["prompt"].as_str().unwrap(), "\n"];
     let prompts: Vec<_> = texts.iter().map(|text| ask(text)).collect();
     for sampling in [None, Some(Sampling { temperature: 1.2, top_k: 40, top_p: 0.95, seed: 11 })] {
         let config = GenerationConfig { sampling, ..greedy_config(12) };
@@ -125,7 +130,9 @@ fn batch(file: &Path, golden: &Value, _: &Value) -> Result<(), Failed> {
         for (prompt, expected) in prompts.iter().zip(&together) {
             let alone = model.generate(&CancelToken::new(), std::slice::from_ref(prompt), &config)?;
             if alone[0] != *expected {
-                return Err(format!("{:?} alone: {:?}, in the batch: {expected:?}", prompt.text, alone[0]).into());
+                return Err(
+                    format!("{:?} alone: {:?}, in the batch: {expected:?}", prompt.text, alone[0]).into()
+                );
             }
         }
     }
@@ -156,7 +163,8 @@ fn limits(file: &Path, _: &Value, _: &Value) -> Result<(), Failed> {
     assert_eq!(answer.new_tokens(), 5);
     let answer = &model.generate(&CancelToken::new(), &[ask("one two three four")], &greedy_config(500))?[0];
     assert_eq!(answer.prompt_tokens + answer.new_tokens(), 16);
-    let error = model.generate(&CancelToken::new(), &[ask(&"word ".repeat(50))], &greedy_config(5)).unwrap_err();
+    let error =
+        model.generate(&CancelToken::new(), &[ask(&"word ".repeat(50))], &greedy_config(5)).unwrap_err();
     assert!(error.to_string().contains("but the context of the model holds 16"), "{error}");
     let error = model.generate(&CancelToken::new(), &[ask("x")], &GenerationConfig::default()).unwrap_err();
     assert!(error.to_string().contains("set beams to 1"), "{error}");

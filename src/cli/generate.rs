@@ -102,7 +102,8 @@ impl Generate {
         let input = PromptInput { text: &prompt, tokens: &[] };
         let generations = model.generator.generate(console.cancel(), &[input], &config)?;
         let seconds = start.elapsed().as_secs_f64();
-        let Some((generation, best)) = generations.first().and_then(|first| Some((first, first.best()?))) else {
+        let Some((generation, best)) = generations.first().and_then(|first| Some((first, first.best()?)))
+        else {
             return Ok(Outcome::Done);
         };
         if console.is_json() {

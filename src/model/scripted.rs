@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    FinishReason, Generation, GenerationConfig, Generator, Hypothesis, ModelError, PromptInput, TextStart, TextTokenizer,
-    TokenizerError,
+    FinishReason, Generation, GenerationConfig, Generator, Hypothesis, ModelError, PromptInput, TextStart,
+    TextTokenizer, TokenizerError,
 };
 use crate::jobs::CancelToken;
 

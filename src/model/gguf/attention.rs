@@ -50,7 +50,8 @@ impl Cache {
                 for (half, out) in halves.iter().zip(panel.chunks_exact_mut(LANES)) {
                     out[position % LANES] = *half;
                 }
-                cache.values[position * head..(position + 1) * head].convert_from_f32_slice(&values[at..at + head]);
+                cache.values[position * head..(position + 1) * head]
+                    .convert_from_f32_slice(&values[at..at + head]);
             }
         }
     }
@@ -141,8 +142,24 @@ impl Attention {
                     scores[at..at + LANES].copy_from_slice(&lanes);
                 };
                 match count {
-                    8 => each(kernel::float_tile::<8, _>(self.level, keys, LANES, std::array::from_fn(|i| query(row + i))), &mut put),
-                    4 => each(kernel::float_tile::<4, _>(self.level, keys, LANES, std::array::from_fn(|i| query(row + i))), &mut put),
+                    8 => each(
+                        kernel::float_tile::<8, _>(
+                            self.level,
+                            keys,
+                            LANES,
+                            std::array::from_fn(|i| query(row + i)),
+                        ),
+                        &mut put,
+                    ),
+                    4 => each(
+                        kernel::float_tile::<4, _>(
+                            self.level,
+                            keys,
+                            LANES,
+                            std::array::from_fn(|i| query(row + i)),
+                        ),
+                        &mut put,
+                    ),
                     _ => each(kernel::float_tile::<1, _>(self.level, keys, LANES, [query(row)]), &mut put),
                 }
             }
@@ -165,8 +182,14 @@ impl Attention {
                     out[at..at + LANES].copy_from_slice(&lanes);
                 };
                 match count {
-                    8 => each(kernel::float_tile::<8, _>(self.level, values, head, std::array::from_fn(weights)), &mut put),
-                    4 => each(kernel::float_tile::<4, _>(self.level, values, head, std::array::from_fn(weights)), &mut put),
+                    8 => each(
+                        kernel::float_tile::<8, _>(self.level, values, head, std::array::from_fn(weights)),
+                        &mut put,
+                    ),
+                    4 => each(
+                        kernel::float_tile::<4, _>(self.level, values, head, std::array::from_fn(weights)),
+                        &mut put,
+                    ),
                     _ => each(kernel::float_tile::<1, _>(self.level, values, head, [weights(0)]), &mut put),
                 }
             }

@@ -93,7 +93,10 @@ impl ChatTemplate {
                     eos_token => eos,
                 })
             })
-            .map_err(|source| GgufError::ChatTemplate { path: self.path.clone(), source: Box::new(source) })?;
+            .map_err(|source| GgufError::ChatTemplate {
+                path: self.path.clone(),
+                source: Box::new(source),
+            })?;
         Ok(tokenizer.encode_trusted(&rendered, mark)?)
     }
 }

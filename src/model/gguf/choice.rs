@@ -56,8 +56,11 @@ fn largest(logits: &[f32]) -> Option<(u32, f32)> {
 /// The token at a point between 0 and 1 of the probabilities that are left after top-k and top-p.
 fn draw(logits: &[f32], largest: f32, sampling: Sampling, point: f64) -> u32 {
     let weight = |logit: f32| f64::from((logit - largest) / sampling.temperature).exp();
-    let mut candidates: Vec<(f64, u32)> =
-        (0..).zip(logits).map(|(token, &logit)| (weight(logit), token)).filter(|(weight, _)| *weight > 0.0).collect();
+    let mut candidates: Vec<(f64, u32)> = (0..)
+        .zip(logits)
+        .map(|(token, &logit)| (weight(logit), token))
+        .filter(|(weight, _)| *weight > 0.0)
+        .collect();
     let order = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
     if sampling.top_k > 0 && sampling.top_k < candidates.len() {
         candidates.select_nth_unstable_by(sampling.top_k - 1, order);

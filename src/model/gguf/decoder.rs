@@ -142,7 +142,10 @@ impl Loader<'_> {
         let row = bytes.len() / part.rows;
         if self.dry {
             self.optional_vector(&format!("{}.bias", part.tensor), part.rows)?;
-            return Ok(Linear { matrix: Matrix::pack(info.format, 0, part.columns, &[], self.level), bias: None });
+            return Ok(Linear {
+                matrix: Matrix::pack(info.format, 0, part.columns, &[], self.level),
+                bias: None,
+            });
         }
         let bytes = &bytes[part.from * row..(part.from + part.count) * row];
         let matrix = Matrix::pack(info.format, part.count, part.columns, bytes, self.level);
@@ -160,7 +163,9 @@ impl Loader<'_> {
         let (width, queries, keys) = (shape.width, shape.heads * shape.head, shape.kv_width());
         let (query, key, value) = if self.file.tensor(&name("attn_qkv.weight")).is_some() {
             let tensor = &name("attn_qkv");
-            let part = |from, count| self.part(&Part { tensor, rows: queries + 2 * keys, from, count, columns: width });
+            let part = |from, count| {
+                self.part(&Part { tensor, rows: queries + 2 * keys, from, count, columns: width })
+            };
             (part(0, queries)?, part(queries, keys)?, part(queries + keys, keys)?)
         } else {
             let part = |part: &str, rows| self.linear(&name(part), rows, width);
@@ -169,7 +174,8 @@ impl Loader<'_> {
         let inner = shape.feed_forward;
         let (gate, up) = if shape.architecture == Architecture::Phi3 {
             let tensor = &name("ffn_up");
-            let part = |from| self.part(&Part { tensor, rows: 2 * inner, from, count: inner, columns: width });
+            let part =
+                |from| self.part(&Part { tensor, rows: 2 * inner, from, count: inner, columns: width });
             (part(0)?, part(inner)?)
         } else {
             (self.linear(&name("ffn_gate"), inner, width)?, self.linear(&name("ffn_up"), inner, width)?)
@@ -278,7 +284,10 @@ impl Decoder {
 
     /// A sequence that has seen nothing.
     pub fn sequence(&self) -> Sequence {
-        Sequence { layers: self.parts.layers.iter().map(|_| Cache::new(self.shape.kv_heads)).collect(), length: 0 }
+        Sequence {
+            layers: self.parts.layers.iter().map(|_| Cache::new(self.shape.kv_heads)).collect(),
+            length: 0,
+        }
     }
 
     /// Takes all sequences further; the logits of those that want them, in their order, each as long as the

@@ -102,7 +102,12 @@ impl GgufModel {
     ///
     /// # Errors
     /// Canceled.
-    pub fn logits(&self, cancel: &CancelToken, prompt: &[u32], further: &[u32]) -> Result<Vec<Vec<f32>>, ModelError> {
+    pub fn logits(
+        &self,
+        cancel: &CancelToken,
+        prompt: &[u32],
+        further: &[u32],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
         let mut sequence = self.decoder.sequence();
         let mut all = vec![self.read(cancel, &mut sequence, prompt)?];
         for token in further {
@@ -113,7 +118,12 @@ impl GgufModel {
     }
 
     /// Reads a prompt piece by piece; the logits after its last token.
-    fn read(&self, cancel: &CancelToken, sequence: &mut Sequence, prompt: &[u32]) -> Result<Vec<f32>, ModelError> {
+    fn read(
+        &self,
+        cancel: &CancelToken,
+        sequence: &mut Sequence,
+        prompt: &[u32],
+    ) -> Result<Vec<f32>, ModelError> {
         let mut logits = Vec::new();
         let pieces = prompt.len().div_ceil(CHUNK);
         for (index, tokens) in prompt.chunks(CHUNK).enumerate() {
@@ -145,7 +155,12 @@ impl GgufModel {
     }
 
     /// Chooses an answer's next token and sees whether it is the last.
-    fn extend(&self, answer: &mut Answer, mut logits: Vec<f32>, config: &GenerationConfig) -> Result<(), ModelError> {
+    fn extend(
+        &self,
+        answer: &mut Answer,
+        mut logits: Vec<f32>,
+        config: &GenerationConfig,
+    ) -> Result<(), ModelError> {
         let stops = &self.tokenizer.vocabulary().stops;
         if answer.tokens.len() < config.min_new_tokens {
             for &stop in stops {
@@ -169,7 +184,12 @@ impl GgufModel {
         Ok(())
     }
 
-    fn finished(&self, answer: Answer, finish: FinishReason, config: &GenerationConfig) -> Result<Generation, ModelError> {
+    fn finished(
+        &self,
+        answer: Answer,
+        finish: FinishReason,
+        config: &GenerationConfig,
+    ) -> Result<Generation, ModelError> {
         let text = match (finish, answer.tokens.split_last()) {
             (FinishReason::EndOfSequence, Some((_, text))) => text,
             _ => &answer.tokens,
@@ -177,7 +197,11 @@ impl GgufModel {
         let text = self.tokenizer.decode(text)?;
         let score = answer.sum / (answer.tokens.len() as f32).powf(config.length_penalty);
         let prompt_tokens = answer.prompt.len();
-        Ok(Generation { text, hypotheses: vec![Hypothesis { tokens: answer.tokens, score, finish }], prompt_tokens })
+        Ok(Generation {
+            text,
+            hypotheses: vec![Hypothesis { tokens: answer.tokens, score, finish }],
+            prompt_tokens,
+        })
     }
 
     /// How many answers can be written side by side in the memory that is free.
@@ -216,7 +240,8 @@ impl Generator for GgufModel {
                 let mut sequence = self.decoder.sequence();
                 let logits = self.read(cancel, &mut sequence, &prompt)?;
                 let choice = Choice::new(config.sampling, &prompt);
-                let mut answer = Answer { index, prompt, sequence, choice, tokens: Vec::new(), sum: 0.0, finish: None };
+                let mut answer =
+                    Answer { index, prompt, sequence, choice, tokens: Vec::new(), sum: 0.0, finish: None };
                 self.extend(&mut answer, logits, config)?;
                 writing.push(answer);
             }

@@ -250,7 +250,8 @@ impl<'a> Reader<'a> {
                         Value::Nested
                     }
                     _ => {
-                        let width = width(kind).map_or_else(|| self.damaged(key, "its kind of value is unknown"), Ok)?;
+                        let width = width(kind)
+                            .map_or_else(|| self.damaged(key, "its kind of value is unknown"), Ok)?;
                         let count = self.count(width, key)?;
                         let numbers = (0..count).map(|_| {
                             Ok(match self.scalar(kind, key)? {

@@ -3,8 +3,8 @@
 //! Eight rows of the matrix are interleaved into a panel whose integers, scales and offsets the kernel reads in
 //! order. Packing costs a pass over the weights, and some room: a nibble stays half a byte, 5 and 6 bits take one.
 
-use std::sync::OnceLock;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 

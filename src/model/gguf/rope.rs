@@ -85,7 +85,13 @@ pub struct Rope {
 
 impl Rope {
     /// Angles for heads of which `rotated` numbers are turned; `divisors` are the file's own, one a pair, or none.
-    pub fn new(rotated: usize, base: f32, scaling: Scaling, divisors: Option<&[f32]>, neighbors: bool) -> Self {
+    pub fn new(
+        rotated: usize,
+        base: f32,
+        scaling: Scaling,
+        divisors: Option<&[f32]>,
+        neighbors: bool,
+    ) -> Self {
         let pairs = rotated / 2;
         let ramp = scaling.yarn.map(|yarn| {
             // The pair that makes so many turns over the original context.

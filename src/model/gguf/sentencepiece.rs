@@ -62,14 +62,15 @@ pub fn encode(vocabulary: &Vocabulary, original: &str, space: bool, mut put: imp
         None => return,
     }
     let mut pairs = BinaryHeap::new();
-    let consider = |symbols: &[Symbol], left: Option<usize>, right: Option<usize>, pairs: &mut BinaryHeap<Pair>| {
-        let (Some(left), Some(right)) = (left, right) else { return };
-        let length = symbols[left].length + symbols[right].length;
-        let start = symbols[left].start;
-        if let Some((_, score)) = vocabulary.piece(&text[start..start + length]) {
-            pairs.push(Pair { score, left, right, length });
-        }
-    };
+    let consider =
+        |symbols: &[Symbol], left: Option<usize>, right: Option<usize>, pairs: &mut BinaryHeap<Pair>| {
+            let (Some(left), Some(right)) = (left, right) else { return };
+            let length = symbols[left].length + symbols[right].length;
+            let start = symbols[left].start;
+            if let Some((_, score)) = vocabulary.piece(&text[start..start + length]) {
+                pairs.push(Pair { score, left, right, length });
+            }
+        };
     for right in 1..symbols.len() {
         consider(&symbols, Some(right - 1), Some(right), &mut pairs);
     }

@@ -1,9 +1,9 @@
 //! What the metadata say about a model: sizes, attention windows, rotary positions. Each is checked before it
 //! decides how much memory is asked for.
 
+use super::GgufError;
 use super::header::{GgufFile, Value};
 use super::rope::Scaling;
-use super::GgufError;
 
 /// The architectures that are supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +124,10 @@ impl Shape {
         let layers = keys.required("block_count", 1 << 10)?;
         let vocabulary = file.texts("tokenizer.ggml.tokens").map_or(0, <[String]>::len);
         if vocabulary == 0 || vocabulary > 1 << 24 {
-            return Err(GgufError::MissingKey { path: file.path().to_owned(), key: "tokenizer.ggml.tokens".into() });
+            return Err(GgufError::MissingKey {
+                path: file.path().to_owned(),
+                key: "tokenizer.ggml.tokens".into(),
+            });
         }
         let shape = Self {
             architecture,
@@ -188,7 +191,11 @@ fn attention_scale(
 
 /// Gemma 3: five layers with a window, then one without, unless the file says otherwise. Phi 3 names a window too,
 /// but llama.cpp does not apply it, since files are converted with it wrong; nor is it here.
-fn windows(keys: &Keys<'_>, architecture: Architecture, layers: usize) -> Result<Vec<Option<usize>>, GgufError> {
+fn windows(
+    keys: &Keys<'_>,
+    architecture: Architecture,
+    layers: usize,
+) -> Result<Vec<Option<usize>>, GgufError> {
     let window = match architecture {
         Architecture::Gemma3 => keys.optional("attention.sliding_window", 0, 1 << 24)?,
         _ => 0,
@@ -250,7 +257,9 @@ impl Keys<'_> {
             Some(&Value::Unsigned(value)) => Some(value),
             Some(&Value::Signed(value)) => u64::try_from(value).ok(),
             Some(Value::Numbers(listed)) => match listed.as_slice() {
-                [first, rest @ ..] if *first >= 0.0 && first.fract() == 0.0 && rest.iter().all(|value| value == first) => {
+                [first, rest @ ..]
+                    if *first >= 0.0 && first.fract() == 0.0 && rest.iter().all(|value| value == first) =>
+                {
                     Some(*first as u64)
                 }
                 _ => return self.refuse(name, "the same in every layer"),

@@ -53,24 +53,39 @@ impl Maker {
         number("attention.sliding_window", 4);
         let epsilon = format!("{architecture}.attention.layer_norm_rms_epsilon");
         made.key(&epsilon, 6, 1e-5_f32.to_le_bytes().to_vec());
-        let mut tokens: Vec<(String, i32, f32)> =
-            vec![("<unk>".into(), 2, 0.0), ("<s>".into(), 3, 0.0), ("</s>".into(), 3, 0.0), ("<|turn|>".into(), 3, 0.0)];
+        let mut tokens: Vec<(String, i32, f32)> = vec![
+            ("<unk>".into(), 2, 0.0),
+            ("<s>".into(), 3, 0.0),
+            ("</s>".into(), 3, 0.0),
+            ("<|turn|>".into(), 3, 0.0),
+        ];
         tokens.extend((0..=255).map(|byte| (format!("<0x{byte:02X}>"), 6, 0.0)));
-        for (index, piece) in ["\u{2581}", "a", "b", "c", "ab", "\u{2581}ab", "abc", "<", "|"].iter().enumerate() {
+        for (index, piece) in
+            ["\u{2581}", "a", "b", "c", "ab", "\u{2581}ab", "abc", "<", "|"].iter().enumerate()
+        {
             tokens.push(((*piece).to_owned(), 1, index as f32));
         }
         let vocabulary = tokens.len() as u64;
         made.key("tokenizer.ggml.model", 8, text("llama"));
         made.list("tokenizer.ggml.tokens", 8, &tokens.iter().map(|t| text(&t.0)).collect::<Vec<_>>());
-        made.list("tokenizer.ggml.token_type", 5, &tokens.iter().map(|t| t.1.to_le_bytes().to_vec()).collect::<Vec<_>>());
-        made.list("tokenizer.ggml.scores", 6, &tokens.iter().map(|t| t.2.to_le_bytes().to_vec()).collect::<Vec<_>>());
+        made.list(
+            "tokenizer.ggml.token_type",
+            5,
+            &tokens.iter().map(|t| t.1.to_le_bytes().to_vec()).collect::<Vec<_>>(),
+        );
+        made.list(
+            "tokenizer.ggml.scores",
+            6,
+            &tokens.iter().map(|t| t.2.to_le_bytes().to_vec()).collect::<Vec<_>>(),
+        );
         let template = "{{ bos_token }}{% for m in messages %}<|turn|>{{ m.role }}: {{ m.content | trim }}{% endfor %}\
             {% if add_generation_prompt %}<|turn|>{% endif %}";
         made.key("tokenizer.chat_template", 8, text(template));
         made.tensor("token_embd.weight", &[vocabulary, 32]);
         made.tensor("output_norm.weight", &[32]);
         for layer in 0..2 {
-            let mut tensor = |name: &str, shape: &[u64]| made.tensor(&format!("blk.{layer}.{name}.weight"), shape);
+            let mut tensor =
+                |name: &str, shape: &[u64]| made.tensor(&format!("blk.{layer}.{name}.weight"), shape);
             tensor("attn_norm", &[32]);
             tensor("ffn_norm", &[32]);
             tensor("attn_output", &[32, 32]);
@@ -190,7 +205,9 @@ fn what_is_missing_or_wrong_is_named() {
     assert!(shape.contains("shape [33]") || shape.contains("[32, 33]") || shape.contains("[33]"), "{shape}");
     let heads = change(&|maker| maker.number("llama.attention.head_count_kv", 3));
     assert!(heads.contains("llama.attention.head_count_kv is 3, but must be a divisor"), "{heads}");
-    for key in ["block_count", "embedding_length", "feed_forward_length", "attention.head_count", "context_length"] {
+    for key in
+        ["block_count", "embedding_length", "feed_forward_length", "attention.head_count", "context_length"]
+    {
         for value in [0, u32::MAX] {
             let found = change(&|maker| maker.number(&format!("llama.{key}"), value));
             assert!(found.contains(key), "{key} {value}: {found}");
@@ -243,7 +260,8 @@ fn no_changed_byte_makes_a_panic() {
         }
         // Whatever loads must also answer or say why not.
         if let Ok(mut model) = load(&changed) {
-            let _ = model.generate(&CancelToken::new(), &[PromptInput { text: "ab c", tokens: &[] }], &greedy(2));
+            let _ =
+                model.generate(&CancelToken::new(), &[PromptInput { text: "ab c", tokens: &[] }], &greedy(2));
         }
     }
 }
@@ -267,17 +285,23 @@ fn every_format_unpacks_to_the_numbers_of_the_reference() {
         ("IQ4_XS", 23),
     ] {
         let case = &golden["formats"][name];
-        let bytes: Vec<u8> = case["bytes"].as_array().unwrap().iter().map(|b| b.as_u64().unwrap() as u8).collect();
-        let expected: Vec<f64> = case["numbers"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+        let bytes: Vec<u8> =
+            case["bytes"].as_array().unwrap().iter().map(|b| b.as_u64().unwrap() as u8).collect();
+        let expected: Vec<f64> =
+            case["numbers"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
         let mut numbers = vec![0.0; expected.len()];
         let format = Format::from_code(code);
         assert_eq!(format.bytes_of(&[expected.len()]), Some(bytes.len()));
         format.dequantize(&bytes, &mut numbers);
         for (found, expected) in numbers.iter().zip(&expected) {
-            assert!((f64::from(*found) - expected).abs() <= expected.abs() * 1e-5 + 1e-7, "{name}: {found} {expected}");
+            assert!(
+                (f64::from(*found) - expected).abs() <= expected.abs() * 1e-5 + 1e-7,
+                "{name}: {found} {expected}"
+            );
         }
         // The packed form multiplies to the same: a row of ones picks out sums.
-        let matrix = super::matrix::Matrix::pack(format, 1, expected.len(), &bytes, super::kernel::Level::detect());
+        let matrix =
+            super::matrix::Matrix::pack(format, 1, expected.len(), &bytes, super::kernel::Level::detect());
         let ones = vec![1.0; expected.len()];
         let [sum] = super::matrix::multiply([&matrix], &super::matrix::Input::new(&ones, expected.len()));
         let size: f64 = expected.iter().map(|x| x.abs()).sum();
@@ -313,9 +337,16 @@ fn templates_that_fail_or_never_end_are_errors() {
         let file = GgufFile::open(&write(&maker.bytes()).path).unwrap();
         let tokenizer = GgufTokenizer::read(&file).unwrap();
         let encoded = ChatTemplate::read(&file, &tokenizer).map_err(ModelError::from);
-        encoded.and_then(|template| template.encode(&tokenizer, None, "ab")).map(|tokens| tokenizer.decode(&tokens).unwrap())
+        encoded
+            .and_then(|template| template.encode(&tokenizer, None, "ab"))
+            .map(|tokens| tokenizer.decode(&tokens).unwrap())
     };
-    assert!(encode("{{ raise_exception('no system prompt') }}").unwrap_err().to_string().contains("no system prompt"));
+    assert!(
+        encode("{{ raise_exception('no system prompt') }}")
+            .unwrap_err()
+            .to_string()
+            .contains("no system prompt")
+    );
     assert!(encode("{% for x in %}").unwrap_err().to_string().contains("chat template"));
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}{% endfor %}";
     assert!(encode(endless).is_err());
@@ -338,5 +369,8 @@ fn tokens_know_where_in_the_text_they_end() {
     assert!(whole.ends.iter().all(|&end| sample.is_char_boundary(end)));
     assert_eq!(whole.ids, tokenizer.encode(sample).unwrap()[1..]);
     let start = tokenizer.encode_start(sample, 4).unwrap();
-    assert_eq!((start.ids.as_slice(), start.ends.as_slice(), start.complete), (&whole.ids[..4], &whole.ends[..4], false));
+    assert_eq!(
+        (start.ids.as_slice(), start.ends.as_slice(), start.complete),
+        (&whole.ids[..4], &whole.ends[..4], false)
+    );
 }

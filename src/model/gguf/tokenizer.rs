@@ -104,7 +104,8 @@ impl GgufTokenizer {
                     at = end;
                 }
                 Fragment::Text(text, _) => {
-                    let plain = trusted.filter(|&mark| text.contains(mark)).map(|mark| text.replace(mark, ""));
+                    let plain =
+                        trusted.filter(|&mark| text.contains(mark)).map(|mark| text.replace(mark, ""));
                     let text = plain.as_deref().unwrap_or(text);
                     match &self.byte_pairs {
                         None => {
@@ -231,14 +232,12 @@ fn rule(name: &str) -> Option<(&'static [&'static str], bool)> {
         }
         "glm4" => (&[LLAMA_3], true),
         "dbrx" | "smaug-bpe" | "chatglm-bpe" => (&[LLAMA_3], false),
-        "qwen2" | "deepseek-r1-qwen" | "kormo" | "stablelm2" | "hunyuan" | "megrez" | "solar-open" | "grok-2" => {
-            (&[QWEN_2], false)
-        }
-        "starcoder" | "refact" | "command-r" | "smollm" | "codeshell" | "exaone" | "minerva-7b" | "mellum2" => {
-            (&[r"\p{N}", GPT_2], false)
-        }
-        "gpt-2" | "phi-2" | "mpt" | "olmo" | "jais" | "trillion" | "granite-docling" | "gigachat" | "a.x-4.0"
-        | "mellum" | "modern-bert" => (&[GPT_2], false),
+        "qwen2" | "deepseek-r1-qwen" | "kormo" | "stablelm2" | "hunyuan" | "megrez" | "solar-open"
+        | "grok-2" => (&[QWEN_2], false),
+        "starcoder" | "refact" | "command-r" | "smollm" | "codeshell" | "exaone" | "minerva-7b"
+        | "mellum2" => (&[r"\p{N}", GPT_2], false),
+        "gpt-2" | "phi-2" | "mpt" | "olmo" | "jais" | "trillion" | "granite-docling" | "gigachat"
+        | "a.x-4.0" | "mellum" | "modern-bert" => (&[GPT_2], false),
         "tekken" => (&[TEKKEN], true),
         "gpt-4o" | "llama4" | "kanana2" => (&[GPT_4O], false),
         _ => return None,
@@ -256,7 +255,10 @@ fn byte_pairs(file: &GgufFile, vocabulary: &Vocabulary) -> Result<Tokenizer, Ggu
         });
     };
     let Some(listed) = file.texts("tokenizer.ggml.merges") else {
-        return Err(GgufError::MissingKey { path: file.path().to_owned(), key: "tokenizer.ggml.merges".into() });
+        return Err(GgufError::MissingKey {
+            path: file.path().to_owned(),
+            key: "tokenizer.ggml.merges".into(),
+        });
     };
     let merges = listed.iter().filter_map(|merge| {
         // The first character may itself be a space.

@@ -124,7 +124,8 @@ impl Vocabulary {
                 });
             }
         };
-        let tokens = file.texts("tokenizer.ggml.tokens").ok_or_else(|| missing("tokenizer.ggml.tokens"))?.to_vec();
+        let tokens =
+            file.texts("tokenizer.ggml.tokens").ok_or_else(|| missing("tokenizer.ggml.tokens"))?.to_vec();
         let as_long = |key: &'static str| match file.numbers(key) {
             Some(numbers) if numbers.len() < tokens.len() => Err(GgufError::Value {
                 path: file.path().to_owned(),
@@ -153,7 +154,9 @@ impl Vocabulary {
         }
         leave_out_normal_ends(&ids, &mut stops, &mut kinds);
         let id = |name: &str, default: Option<u32>| {
-            let listed = file.integer(&format!("tokenizer.ggml.{name}_token_id")).and_then(|id| u32::try_from(id).ok());
+            let listed = file
+                .integer(&format!("tokenizer.ggml.{name}_token_id"))
+                .and_then(|id| u32::try_from(id).ok());
             listed.or(default).filter(|&id| (id as usize) < tokens.len())
         };
         let pair = model == Model::BytePair;
@@ -170,7 +173,8 @@ impl Vocabulary {
         let mut specials: Vec<u32> = (0..)
             .zip(&kinds)
             .filter(|(id, kind)| {
-                matches!(kind, Kind::Control | Kind::UserDefined | Kind::Unknown) && !tokens[*id as usize].is_empty()
+                matches!(kind, Kind::Control | Kind::UserDefined | Kind::Unknown)
+                    && !tokens[*id as usize].is_empty()
             })
             .map(|(id, _)| id)
             .collect();

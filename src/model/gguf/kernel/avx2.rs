@@ -57,9 +57,11 @@ unsafe fn tile<const R: usize, const KIND: u8>(
                         let second = _mm256_and_si256(_mm256_srli_epi16::<4>(both), low);
                         for row in 0..R {
                             let values = rows[row].integers.as_ptr().add(at + 8 * step);
-                            pairs[row] = _mm256_add_epi16(pairs[row], _mm256_maddubs_epi16(first, four(values)));
+                            pairs[row] =
+                                _mm256_add_epi16(pairs[row], _mm256_maddubs_epi16(first, four(values)));
                             let values = values.add(4);
-                            pairs[row] = _mm256_add_epi16(pairs[row], _mm256_maddubs_epi16(second, four(values)));
+                            pairs[row] =
+                                _mm256_add_epi16(pairs[row], _mm256_maddubs_epi16(second, four(values)));
                         }
                     }
                     for row in 0..R {
@@ -92,7 +94,8 @@ unsafe fn tile<const R: usize, const KIND: u8>(
                             }
                         }
                         for row in 0..R {
-                            products[row] = _mm256_add_epi32(products[row], _mm256_madd_epi16(pairs[row], ones));
+                            products[row] =
+                                _mm256_add_epi32(products[row], _mm256_madd_epi16(pairs[row], ones));
                         }
                     }
                 }
@@ -136,7 +139,8 @@ pub unsafe fn float_tile<const R: usize, T: Weight>(
         unsafe {
             let step = T::load(weights.as_ptr().add(index * stride));
             for row in 0..R {
-                totals[row] = _mm256_fmadd_ps(_mm256_set1_ps(*rows[row].get_unchecked(index)), step, totals[row]);
+                totals[row] =
+                    _mm256_fmadd_ps(_mm256_set1_ps(*rows[row].get_unchecked(index)), step, totals[row]);
             }
         }
     }

@@ -26,7 +26,10 @@ impl Level {
     /// The best that this processor has.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c")
+        {
             return Self::Avx2;
         }
         Self::Portable
@@ -78,7 +81,11 @@ pub fn integer_tile<const R: usize>(
     assert!(panel.offsets.is_empty() || panel.offsets.len() >= scales);
     assert!(columns.is_multiple_of(32) && matches!(panel.group, 16 | 32));
     for row in &rows {
-        assert!(row.integers.len() == columns && row.scales.len() * 32 >= columns && row.sums.len() * 16 >= columns);
+        assert!(
+            row.integers.len() == columns
+                && row.scales.len() * 32 >= columns
+                && row.sums.len() * 16 >= columns
+        );
     }
     match level {
         Level::Portable => portable::integer_tile(panel, rows),

@@ -2,7 +2,10 @@
 
 use super::{IntegerPanel, IntegerRow, LANES, Weight};
 
-pub fn integer_tile<const R: usize>(panel: &IntegerPanel<'_>, rows: [IntegerRow<'_>; R]) -> [[f32; LANES]; R] {
+pub fn integer_tile<const R: usize>(
+    panel: &IntegerPanel<'_>,
+    rows: [IntegerRow<'_>; R],
+) -> [[f32; LANES]; R] {
     rows.map(|row| {
         let mut totals = [0.0_f32; LANES];
         for (group, values) in row.integers.chunks_exact(panel.group).enumerate() {
@@ -34,7 +37,11 @@ pub fn integer_tile<const R: usize>(panel: &IntegerPanel<'_>, rows: [IntegerRow<
     })
 }
 
-pub fn float_tile<const R: usize, T: Weight>(weights: &[T], stride: usize, rows: [&[f32]; R]) -> [[f32; LANES]; R] {
+pub fn float_tile<const R: usize, T: Weight>(
+    weights: &[T],
+    stride: usize,
+    rows: [&[f32]; R],
+) -> [[f32; LANES]; R] {
     let mut totals = [[0.0; LANES]; R];
     let depth = rows.first().map_or(0, |row| row.len());
     for index in 0..depth {

@@ -20,25 +20,44 @@ impl Numbers {
 fn both_ways_of_computing_agree_at_the_extremes_of_every_kind() {
     let mut numbers = Numbers(9);
     let columns = 512;
-    for (nibbles, signed, group, largest, center) in
-        [(true, false, 32, 15, 8), (false, true, 32, 127, 0), (false, false, 32, 31, 16), (false, false, 16, 63, 32)]
-    {
+    for (nibbles, signed, group, largest, center) in [
+        (true, false, 32, 15, 8),
+        (false, true, 32, 127, 0),
+        (false, false, 32, 31, 16),
+        (false, false, 16, 63, 32),
+    ] {
         for extreme in [true, false] {
             let bytes = if nibbles { columns * 4 } else { columns * 8 };
             let mut byte = || match (extreme, nibbles, signed) {
                 (true, true, _) => 0xff,
-                (true, _, true) => if numbers.next() % 2 == 0 { 127 } else { 129 },
+                (true, _, true) => {
+                    if numbers.next() % 2 == 0 {
+                        127
+                    } else {
+                        129
+                    }
+                }
                 (true, ..) => largest,
                 (_, true, _) => numbers.next() as u8,
                 (_, _, true) => (numbers.next() % 255) as u8 ^ 0x80,
                 _ => (numbers.next() % (u64::from(largest) + 1)) as u8,
             };
-            let integers: Vec<u8> = (0..bytes).map(|_| byte()).map(|b| if signed && b == 128 { 0 } else { b }).collect();
+            let integers: Vec<u8> =
+                (0..bytes).map(|_| byte()).map(|b| if signed && b == 128 { 0 } else { b }).collect();
             let scales: Vec<f32> = (0..columns / group * LANES).map(|_| numbers.float()).collect();
             let offsets: Vec<f32> = scales.iter().map(|_| numbers.float()).collect();
-            let panel = IntegerPanel { integers: &integers, nibbles, signed, group, center, scales: &scales, offsets: &offsets };
-            let values: Vec<i8> =
-                (0..columns).map(|_| if extreme { 127 } else { (numbers.next() % 255) as i16 as i8 }).collect();
+            let panel = IntegerPanel {
+                integers: &integers,
+                nibbles,
+                signed,
+                group,
+                center,
+                scales: &scales,
+                offsets: &offsets,
+            };
+            let values: Vec<i8> = (0..columns)
+                .map(|_| if extreme { 127 } else { (numbers.next() % 255) as i16 as i8 })
+                .collect();
             let values: Vec<i8> = values.into_iter().map(|value| value.max(-127)).collect();
             let row_scales: Vec<f32> = (0..columns / 32).map(|_| numbers.float()).collect();
             let sums: Vec<i32> = values.chunks(16).map(|v| v.iter().map(|&x| i32::from(x)).sum()).collect();
@@ -50,7 +69,10 @@ fn both_ways_of_computing_agree_at_the_extremes_of_every_kind() {
             assert_eq!(best[0], alone[0], "rows side by side change nothing");
             let size: f32 = plain[0].iter().fold(1.0, |most, value| most.max(value.abs()));
             for (plain, best) in plain[0].iter().zip(best[0]) {
-                assert!((plain - best).abs() <= size * 1e-4, "{plain} {best} {nibbles} {signed} {group} {extreme}");
+                assert!(
+                    (plain - best).abs() <= size * 1e-4,
+                    "{plain} {best} {nibbles} {signed} {group} {extreme}"
+                );
             }
         }
     }
@@ -87,7 +109,10 @@ fn quantizing_loses_half_a_step_at_most() {
         quantize(&row, group, &mut integers, &mut scales, &mut sums);
         for (index, (&value, &integer)) in row.iter().zip(&integers).enumerate() {
             let scale = scales[index / 32];
-            assert!((value - scale * f32::from(integer)).abs() <= scale.abs() * 0.57, "{value} {integer} {scale}");
+            assert!(
+                (value - scale * f32::from(integer)).abs() <= scale.abs() * 0.57,
+                "{value} {integer} {scale}"
+            );
         }
         assert_eq!(sums[3], integers[48..64].iter().map(|&i| i32::from(i)).sum::<i32>());
     }
