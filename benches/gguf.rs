@@ -5,6 +5,8 @@
 //! The best of three repetitions, per second of the clock and per second of processor time (Linux); the prompt is
 //! the same text that the script for llama.cpp repeats.
 
+#![allow(clippy::print_stdout, reason = "its output is its result")]
+
 use std::time::Instant;
 
 use lamplight::jobs::CancelToken;

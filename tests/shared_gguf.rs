@@ -3,6 +3,12 @@
 //! `tests/get_models.py` fetches the models; `LAMPLIGHT_TEST_MODELS` names their folder. Tests whose model is absent
 //! are ignored.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says where answers part"
+)]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -56,7 +62,7 @@ fn numbers(value: &Value) -> Vec<u32> {
     value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
 }
 
-fn ask<'a>(text: &'a str) -> PromptInput<'a> {
+fn ask(text: &str) -> PromptInput<'_> {
     PromptInput { text, tokens: &[] }
 }
 

@@ -59,10 +59,10 @@ impl GgufTokenizer {
     /// The tokenizer library's.
     pub fn encode_trusted(&self, text: &str, mark: char) -> Result<Vec<u32>, TokenizerError> {
         let mut tokens = self.split(text, Some(mark))?.ids;
-        if let Some(bos) = self.vocabulary.bos {
-            if tokens.first() != Some(&bos) {
-                tokens.insert(0, bos);
-            }
+        if let Some(bos) = self.vocabulary.bos
+            && tokens.first() != Some(&bos)
+        {
+            tokens.insert(0, bos);
         }
         Ok(tokens)
     }

@@ -236,11 +236,11 @@ impl Vocabulary {
 /// Some models end turns with other tokens, and have one of the usual ends as a normal word.
 fn leave_out_normal_ends(ids: &HashMap<String, u32>, stops: &mut BTreeSet<u32>, kinds: &mut [Kind]) {
     let has = |text: &str| ids.contains_key(text);
-    if (has("<|return|>") && has("<|call|>")) || (has("<|flush|>") && (has("<|call|>") || has("<|calls|>"))) {
-        if let Some(&end) = ids.get("<|end|>") {
-            stops.remove(&end);
-            kinds[end as usize] = Kind::UserDefined;
-        }
+    let others =
+        (has("<|return|>") && has("<|call|>")) || (has("<|flush|>") && (has("<|call|>") || has("<|calls|>")));
+    if let Some(&end) = ids.get("<|end|>").filter(|_| others) {
+        stops.remove(&end);
+        kinds[end as usize] = Kind::UserDefined;
     }
 }
 
