@@ -2,7 +2,24 @@
 //!
 //! Knows nothing of tasks, prompts or metrics.
 
+mod device;
+mod encoder;
+mod error;
+mod generation;
+pub mod gguf;
+mod kernels;
+mod load;
+pub mod scripted;
+pub mod t5;
 mod tokenizer;
+pub mod weights;
 mod words;
 
+pub use device::{DeviceChoice, DeviceInfo, Precision};
+pub use encoder::{Encoder, Matrix};
+pub use error::ModelError;
+pub use generation::{
+    EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
+};
+pub use load::{LoadOptions, LoadedModel, load};
 pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};

@@ -1,0 +1,157 @@
+//! Why a model could not be loaded or used.
+
+use std::path::PathBuf;
+
+use super::gguf::GgufError;
+use super::tokenizer::TokenizerError;
+use super::weights::WeightsError;
+use crate::jobs::Canceled;
+
+/// Why a model could not be loaded or used; each says to which file or input, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file of the model cannot be read.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The configuration is no JSON of the expected fields.
+    #[error("{path} is not the configuration of such a model: {source}", path = path.display())]
+    ConfigSyntax {
+        /// The configuration.
+        path: PathBuf,
+        /// What the reader said.
+        source: serde_json::Error,
+    },
+    /// A field of the configuration has a value that no such model can have.
+    #[error("{path}: {field} is {value}, but must be {allowed}", path = path.display())]
+    ConfigValue {
+        /// The configuration.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// Its value, as text.
+        value: String,
+        /// What would be accepted.
+        allowed: &'static str,
+    },
+    /// The weights cannot be read or do not fit the configuration.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The tokenizer failed.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The tokenizer knows tokens that the model has no embedding for.
+    #[error(
+        "the tokenizer gives token {token}, but the model {model} has only {vocabulary} tokens; \
+         is tokenizer.json of another model?", model = model.display()
+    )]
+    ForeignTokenizer {
+        /// The model's folder.
+        model: PathBuf,
+        /// The token.
+        token: u32,
+        /// The model's vocabulary size.
+        vocabulary: usize,
+    },
+    /// A prompt has a token that the model does not know.
+    #[error("prompt {index} of the batch has the token {token}, but the model has only {vocabulary}")]
+    ForeignToken {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The token.
+        token: u32,
+        /// The model's vocabulary size.
+        vocabulary: usize,
+    },
+    /// A prompt has no tokens.
+    #[error("prompt {index} of the batch is empty; a model needs at least one token")]
+    EmptyPrompt {
+        /// Its place in the batch, from 0.
+        index: usize,
+    },
+    /// A setting of the generation makes no sense.
+    #[error("{field} {rule}")]
+    GenerationSetting {
+        /// The setting.
+        field: &'static str,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// The device does not exist or is not in this build.
+    #[error("the device {name} cannot be used: {reason}")]
+    Device {
+        /// As asked for.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// This kind of number cannot be used on this device.
+    #[error("{dtype} cannot be used on {device}: {reason}")]
+    Precision {
+        /// As asked for.
+        dtype: &'static str,
+        /// Where.
+        device: String,
+        /// Why, and what can be.
+        reason: &'static str,
+    },
+    /// There is less memory free than the work needs.
+    #[error(
+        "the model needs about {needed_mb} MB ({weights_mb} MB of weights, {work_mb} MB for a batch of {batch}), \
+         but {free_mb} MB are free; take a smaller batch, a smaller model or int8 weights"
+    )]
+    Memory {
+        /// In all, in MB.
+        needed_mb: u64,
+        /// Of weights, in MB.
+        weights_mb: u64,
+        /// Of caches and activations, in MB.
+        work_mb: u64,
+        /// Samples in a batch.
+        batch: usize,
+        /// What the system has, in MB.
+        free_mb: u64,
+    },
+    /// Arithmetic on tensors failed.
+    #[error("tensor arithmetic failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// A GGUF model cannot be loaded or used.
+    #[error(transparent)]
+    Gguf(#[from] Box<GgufError>),
+    /// A path that holds no model that is known.
+    #[error("{path} holds no model: give a GGUF file, a folder with config.json and weights of a T5 model, or a script such as scripted:echo", path = path.display())]
+    UnknownModel {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A scripted model's name is not understood.
+    #[error(
+        "cannot read {part:?} in {name:?}; scripts are scripted:echo, scripted:word=NUMBER and scripted:answer=TEXT, \
+         followed by ,delay=MILLISECONDS or ,fail=NUMBER where wanted"
+    )]
+    Script {
+        /// The name.
+        name: String,
+        /// The part.
+        part: String,
+    },
+    /// A scripted model failed as its script says.
+    #[error("the scripted model fails here, at prompt {index} of the batch, as its script says")]
+    ScriptedFailure {
+        /// The prompt's place in the batch, from 0.
+        index: usize,
+    },
+    /// The work was canceled.
+    #[error(transparent)]
+    Canceled(#[from] Canceled),
+}
+
+impl From<GgufError> for ModelError {
+    fn from(error: GgufError) -> Self {
+        Self::Gguf(Box::new(error))
+    }
+}

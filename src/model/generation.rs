@@ -1,0 +1,205 @@
+//! What is asked of a generating model and what it answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::ModelError;
+use crate::jobs::CancelToken;
+
+/// One prompt: its text and, where the caller has encoded it already, its tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromptInput<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// The tokens of the model's tokenizer, special tokens included and already cut to length; where empty,
+    /// the model encodes `text` itself, uncut.
+    pub tokens: &'a [u32],
+}
+
+/// A model that answers prompts with text.
+pub trait Generator {
+    /// Answers each prompt; the results are in the prompts' order, and none depends on which others are in the batch.
+    ///
+    /// # Errors
+    /// [`ModelError::Canceled`] soon after the token is canceled; else what is wrong with a prompt, a setting or the model.
+    fn generate(
+        &mut self,
+        cancel: &CancelToken,
+        prompts: &[PromptInput<'_>],
+        config: &GenerationConfig,
+    ) -> Result<Vec<Generation>, ModelError>;
+}
+
+/// When beam search stops looking for something better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EarlyStopping {
+    /// When the best running hypothesis, at its present length, scores below the worst finished one.
+    #[default]
+    Heuristic,
+    /// As soon as there are as many finished hypotheses as beams.
+    WhenFull,
+    /// Only when no running hypothesis could win at any length up to the limit (where longer is favored).
+    Never,
+}
+
+/// Random choice of tokens, the same for the same seed and prompt whatever the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// Logits are divided by this; above 0.
+    pub temperature: f32,
+    /// Only the most probable tokens, so many; 0 for all.
+    pub top_k: usize,
+    /// Only the most probable tokens that together reach this probability; 1 for all.
+    pub top_p: f32,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// How to generate. The default is the benchmark's: 4 beams, at most 128 new tokens (PROTOCOL, section 6).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GenerationConfig {
+    /// Hypotheses followed side by side; 1 is greedy search.
+    pub beams: usize,
+    /// At most so many tokens are generated, end-of-sequence included.
+    pub max_new_tokens: usize,
+    /// End-of-sequence is forbidden before so many tokens.
+    pub min_new_tokens: usize,
+    /// A finished hypothesis scores its sum of log-probabilities divided by its new tokens to this power.
+    pub length_penalty: f32,
+    /// When beam search stops.
+    pub early_stopping: EarlyStopping,
+    /// Tokens are drawn at random instead; needs one beam.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+}
+
+impl Default for GenerationConfig {
+    fn default() -> Self {
+        Self {
+            beams: 4,
+            max_new_tokens: 128,
+            min_new_tokens: 0,
+            length_penalty: 1.0,
+            early_stopping: EarlyStopping::Heuristic,
+            sampling: None,
+        }
+    }
+}
+
+impl GenerationConfig {
+    /// The most beams that are accepted.
+    pub const MAX_BEAMS: usize = 64;
+    /// The most new tokens that are accepted.
+    pub const MAX_NEW_TOKENS: usize = 1 << 16;
+
+    /// Checks the settings against each other.
+    ///
+    /// # Errors
+    /// [`ModelError::GenerationSetting`] with the first rule broken.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        let broken = |field, rule| Err(ModelError::GenerationSetting { field, rule });
+        if self.beams == 0 || self.beams > Self::MAX_BEAMS {
+            return broken("beams", "must be between 1 and 64");
+        }
+        if self.max_new_tokens == 0 || self.max_new_tokens > Self::MAX_NEW_TOKENS {
+            return broken("max_new_tokens", "must be between 1 and 65536");
+        }
+        if self.min_new_tokens > self.max_new_tokens {
+            return broken("min_new_tokens", "must not be above max_new_tokens");
+        }
+        if !self.length_penalty.is_finite() || self.length_penalty.abs() > 100.0 {
+            return broken("length_penalty", "must be a number between -100 and 100");
+        }
+        let Some(sampling) = self.sampling else { return Ok(()) };
+        if self.beams != 1 {
+            return broken("sampling", "needs one beam; set beams to 1");
+        }
+        if !(sampling.temperature.is_finite() && sampling.temperature > 0.0) {
+            return broken("temperature", "must be above 0; leave sampling out for greedy search");
+        }
+        if !(sampling.top_p > 0.0 && sampling.top_p <= 1.0) {
+            return broken("top_p", "must be above 0 and at most 1");
+        }
+        Ok(())
+    }
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model produced end-of-sequence.
+    EndOfSequence,
+    /// The limit of new tokens was reached.
+    Length,
+}
+
+/// One finished continuation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hypothesis {
+    /// The new tokens, end-of-sequence included where it was produced.
+    pub tokens: Vec<u32>,
+    /// The sum of the tokens' log-probabilities divided by (their number)^length_penalty.
+    pub score: f32,
+    /// Why it ended.
+    pub finish: FinishReason,
+}
+
+/// What a model answered to a prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generation {
+    /// The best hypothesis as text, special tokens skipped.
+    pub text: String,
+    /// All hypotheses, best first; as many as beams.
+    pub hypotheses: Vec<Hypothesis>,
+    /// Tokens of the prompt as the model read them.
+    pub prompt_tokens: usize,
+}
+
+impl Generation {
+    /// The best hypothesis; `None` only of a generation without any.
+    pub fn best(&self) -> Option<&Hypothesis> {
+        self.hypotheses.first()
+    }
+
+    /// New tokens of the best hypothesis.
+    pub fn new_tokens(&self) -> usize {
+        self.best().map_or(0, |best| best.tokens.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_checked_before_work_begins() {
+        assert!(GenerationConfig::default().validate().is_ok());
+        let sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 1 };
+        let bad = |change: &dyn Fn(&mut GenerationConfig)| {
+            let mut config = GenerationConfig::default();
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        assert_eq!(bad(&|c| c.beams = 0), "beams must be between 1 and 64");
+        assert_eq!(bad(&|c| c.min_new_tokens = 129), "min_new_tokens must not be above max_new_tokens");
+        assert_eq!(bad(&|c| c.sampling = Some(sampling)), "sampling needs one beam; set beams to 1");
+        assert!(bad(&|c| c.length_penalty = f32::NAN).starts_with("length_penalty"));
+        assert!(
+            bad(&|c| {
+                c.beams = 1;
+                c.sampling = Some(Sampling { temperature: 0.0, ..sampling });
+            })
+            .starts_with("temperature")
+        );
+    }
+
+    #[test]
+    fn a_config_survives_json_and_unknown_fields_are_refused() {
+        let config = GenerationConfig { early_stopping: EarlyStopping::WhenFull, ..Default::default() };
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<GenerationConfig>(&json).unwrap(), config);
+        assert!(serde_json::from_str::<GenerationConfig>(r#"{"beam": 3}"#).is_err());
+    }
+}

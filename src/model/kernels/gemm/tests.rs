@@ -1,0 +1,148 @@
+use super::*;
+
+fn noise(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn function(f: Function, x: f64) -> f64 {
+    match f {
+        Function::Relu => x.max(0.0),
+        Function::Gelu => 0.5 * x * (1.0 + (0.797_884_560_8 * (x + 0.044_715 * x * x * x)).tanh()),
+        Function::Silu => x / (1.0 + (-x).exp()),
+    }
+}
+
+/// Every instruction set, finish and thread count on ragged shapes, against plain sums.
+#[test]
+fn products_agree_with_plain_sums() {
+    let shapes = [
+        (1, 1, 1),
+        (1, 40, 7),
+        (3, 17, 300),
+        (4, 33, 64),
+        (7, 100, 5),
+        (13, 64, 513),
+        (50, 31, 33),
+        (97, 48, 600),
+    ];
+    for (rows, columns, depth) in shapes {
+        let x = noise(rows * (depth + 3), 1);
+        let w = noise(2 * columns * depth, 2);
+        let start = noise(rows * (columns + 5), 3);
+        let dot = |r: usize, n: usize| -> f64 {
+            (0..depth).map(|k| f64::from(x[r * (depth + 3) + k]) * f64::from(w[n * depth + k])).sum()
+        };
+        let row = |n: usize, out: &mut [f32]| out.copy_from_slice(&w[n * depth..(n + 1) * depth]);
+        for isa in Isa::all() {
+            for int8 in [false, true] {
+                let plain = Weights::pack(isa, columns, depth, int8, row);
+                let gated = Weights::pack_gated(isa, columns, depth, int8, row);
+                for finish in [
+                    Finish::Store,
+                    Finish::Add,
+                    Finish::Apply(Function::Relu),
+                    Finish::Gate(Function::Gelu),
+                    Finish::Gate(Function::Silu),
+                ] {
+                    for threads in [1, 3] {
+                        let weights = if matches!(finish, Finish::Gate(_)) { &gated } else { &plain };
+                        let mut out = start.clone();
+                        let (mut pool, mut scratch) = (Pool::new(threads), Scratch::default());
+                        weights.multiply(
+                            &mut pool,
+                            &mut scratch,
+                            rows,
+                            &x,
+                            depth + 3,
+                            &mut out,
+                            columns + 5,
+                            finish,
+                        );
+                        for r in 0..rows {
+                            for n in 0..columns + 5 {
+                                let before = f64::from(start[r * (columns + 5) + n]);
+                                let want = match finish {
+                                    _ if n >= columns => before,
+                                    Finish::Store => dot(r, n),
+                                    Finish::Add => before + dot(r, n),
+                                    Finish::Apply(f) => function(f, dot(r, n)),
+                                    Finish::Gate(f) => function(f, dot(r, n)) * dot(r, columns + n),
+                                };
+                                let got = f64::from(out[r * (columns + 5) + n]);
+                                let bound = if int8 { 0.004 * (depth as f64).sqrt() } else { 1e-5 }
+                                    + if int8 { 0.03 } else { 1e-5 } * want.abs();
+                                assert!(
+                                    (got - want).abs() < bound,
+                                    "{isa:?} {rows}x{columns}x{depth} int8 {int8} {finish:?} [{r},{n}]: {got} {want}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Extreme values must not overflow: the sums of 8-bit products are exact.
+#[test]
+fn int8_sums_are_exact_at_the_extremes() {
+    for isa in Isa::all() {
+        for depth in [1, 2, 63, 768, 10240] {
+            let weights = Weights::pack(isa, 3, depth, true, |n, out| out.fill([1.0, -1.0, 0.5][n]));
+            let mut out = [0.0; 3];
+            let x = vec![-3.0; depth];
+            weights.multiply(
+                &mut Pool::new(1),
+                &mut Scratch::default(),
+                1,
+                &x,
+                depth,
+                &mut out,
+                3,
+                Finish::Store,
+            );
+            for (got, want) in out.iter().zip([-3.0, 3.0, -1.5]) {
+                let want = want * depth as f32;
+                assert!((got - want).abs() <= 1e-5 * want.abs(), "{isa:?} {depth}: {got} {want}");
+            }
+        }
+    }
+}
+
+/// A row's result does not depend on its neighbors, nor on the threads.
+#[test]
+fn rows_are_independent_bit_by_bit() {
+    for int8 in [false, true] {
+        let (rows, columns, depth) = (37, 50, 700);
+        let (x, w) = (noise(rows * depth, 4), noise(columns * depth, 5));
+        let weights = Weights::pack(Isa::detect(), columns, depth, int8, |n, out| {
+            out.copy_from_slice(&w[n * depth..][..depth])
+        });
+        let run = |threads: usize, rows: usize, x: &[f32]| {
+            let mut out = vec![0.0; rows * columns];
+            weights.multiply(
+                &mut Pool::new(threads),
+                &mut Scratch::default(),
+                rows,
+                x,
+                depth,
+                &mut out,
+                columns,
+                Finish::Store,
+            );
+            out
+        };
+        let all = run(2, rows, &x);
+        for r in 0..rows {
+            assert_eq!(run(1, 1, &x[r * depth..]), all[r * columns..(r + 1) * columns]);
+        }
+    }
+}

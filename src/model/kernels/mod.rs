@@ -1,0 +1,13 @@
+//! Arithmetic on the processor, for inference: products with packed weights, attention, norms, on threads that stay
+//! awake. Knows nothing of models.
+//!
+//! Each kernel is written once over [`simd::Lanes`] and compiled for each instruction set; tests compare all with plain
+//! sums on ragged shapes.
+
+pub(crate) mod attention;
+pub(crate) mod gemm;
+pub(crate) mod math;
+mod memory;
+pub(crate) mod pool;
+pub(crate) mod shared;
+pub(crate) mod simd;

@@ -1,0 +1,351 @@
+//! T5 on candle tensors: differentiable from the losses to every weight, on any device. The reference for the faster
+//! path on the processor, and what training and GPUs use.
+
+use candle_core::{D, DType, Device, Tensor};
+use candle_nn::ops::softmax;
+
+use super::config::{Activation, T5Config};
+use super::dropout::Dropout;
+use super::names::{self, Side};
+use super::position::bucket;
+use crate::model::ModelError;
+
+type Result<T> = std::result::Result<T, ModelError>;
+
+/// Labels of this value count for nothing in the loss.
+pub const IGNORED_LABEL: i64 = -100;
+/// What a masked score becomes: far below any real one, and finite in every precision.
+const MASKED: f64 = -1e9;
+
+struct Attention {
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    o: Tensor,
+    norm: Tensor,
+}
+
+struct FeedForward {
+    inputs: Vec<Tensor>,
+    output: Tensor,
+    norm: Tensor,
+}
+
+struct Block {
+    own: Attention,
+    cross: Option<Attention>,
+    feed: FeedForward,
+}
+
+struct Stack {
+    blocks: Vec<Block>,
+    bias: Tensor,
+    norm: Tensor,
+}
+
+/// A T5 model as candle tensors.
+pub struct T5Graph {
+    config: T5Config,
+    embedding: Tensor,
+    head: Tensor,
+    encoder: Stack,
+    decoder: Stack,
+    device: Device,
+}
+
+/// Keys and values of what the decoder has read, for decoding step by step.
+pub struct GraphCache {
+    own: Vec<Option<(Tensor, Tensor)>>,
+    cross: Vec<(Tensor, Tensor)>,
+    /// `[rows, 1, 1, keys]`, added to the scores.
+    mask: Tensor,
+    read: usize,
+}
+
+impl T5Graph {
+    /// Builds the model from its tensors; `get` gives each by name and shape (`names` lists them), and `tied` says
+    /// that the output projection is the embedding.
+    ///
+    /// # Errors
+    /// What `get` gives.
+    pub fn new(
+        config: &T5Config,
+        tied: bool,
+        device: &Device,
+        mut get: impl FnMut(&str, &[usize]) -> Result<Tensor>,
+    ) -> Result<Self> {
+        let embedding_shape = [config.vocab_size, config.d_model];
+        let embedding = get(names::EMBEDDING, &embedding_shape)?;
+        let head = if tied { embedding.clone() } else { get(names::HEAD, &embedding_shape)? };
+        let encoder = Stack::new(config, Side::Encoder, &mut get)?;
+        let decoder = Stack::new(config, Side::Decoder, &mut get)?;
+        Ok(Self { config: config.clone(), embedding, head, encoder, decoder, device: device.clone() })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &T5Config {
+        &self.config
+    }
+
+    /// Where the tensors are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Encoder outputs `[batch, length, d_model]` of token ids (`u32`, `[batch, length]`); `mask` is 1 for real tokens
+    /// and 0 for padding (`f32`, the same shape).
+    ///
+    /// # Errors
+    /// What candle says.
+    pub fn encode(&self, ids: &Tensor, mask: &Tensor, dropout: &mut Dropout) -> Result<Tensor> {
+        let (batch, length) = ids.dims2()?;
+        let mut x = self.embed(ids)?;
+        let bias = self.bias(&self.encoder, length, length, 0, true)?;
+        let scores = bias.broadcast_add(&score_mask(mask, x.dtype())?)?;
+        debug_assert_eq!(scores.dims4()?.0, batch);
+        x = dropout.apply(&x)?;
+        for block in &self.encoder.blocks {
+            let n = self.norm(&x, &block.own.norm)?;
+            let (k, v) = self.keys_values(&block.own, &n)?;
+            let attended = self.attend(&block.own, &n, &k, &v, &scores, dropout)?;
+            x = (x + dropout.apply(&attended)?)?;
+            x = self.feed(&block.feed, x, dropout)?;
+        }
+        dropout.apply(&self.norm(&x, &self.encoder.norm)?)
+    }
+
+    /// Logits `[batch, length, vocabulary]` after each of the decoder's tokens (`u32`, `[batch, length]`).
+    ///
+    /// # Errors
+    /// What candle says.
+    pub fn decode(
+        &self,
+        ids: &Tensor,
+        encoded: &Tensor,
+        mask: &Tensor,
+        dropout: &mut Dropout,
+    ) -> Result<Tensor> {
+        let mut cache = self.cache(encoded, mask)?;
+        self.decode_step(ids, &mut cache, dropout)
+    }
+
+    /// The cache before the first step; `encoded` and `mask` as in [`T5Graph::encode`].
+    ///
+    /// # Errors
+    /// What candle says.
+    pub fn cache(&self, encoded: &Tensor, mask: &Tensor) -> Result<GraphCache> {
+        let cross = self.decoder.blocks.iter().filter_map(|block| block.cross.as_ref());
+        let cross = cross.map(|attention| self.keys_values(attention, encoded)).collect::<Result<_>>()?;
+        let own = self.decoder.blocks.iter().map(|_| None).collect();
+        Ok(GraphCache { own, cross, mask: score_mask(mask, encoded.dtype())?, read: 0 })
+    }
+
+    /// Logits after each of the next tokens, which attend to all read before.
+    ///
+    /// # Errors
+    /// What candle says.
+    pub fn decode_step(&self, ids: &Tensor, cache: &mut GraphCache, dropout: &mut Dropout) -> Result<Tensor> {
+        let (_, length) = ids.dims2()?;
+        let mut x = self.embed(ids)?;
+        let keys = cache.read + length;
+        let mut scores = self.bias(&self.decoder, length, keys, cache.read, false)?;
+        if length > 1 {
+            let future = (0..length * keys)
+                .map(|i| if i % keys > i / keys + cache.read { MASKED as f32 } else { 0.0 });
+            let future = Tensor::from_iter(future, &self.device)?.reshape((1, 1, length, keys))?;
+            scores = scores.broadcast_add(&future.to_dtype(x.dtype())?)?;
+        }
+        x = dropout.apply(&x)?;
+        for (layer, block) in self.decoder.blocks.iter().enumerate() {
+            let n = self.norm(&x, &block.own.norm)?;
+            let (mut k, mut v) = self.keys_values(&block.own, &n)?;
+            if let Some((old_k, old_v)) = &cache.own[layer] {
+                k = Tensor::cat(&[old_k, &k], 2)?;
+                v = Tensor::cat(&[old_v, &v], 2)?;
+            }
+            let attended = self.attend(&block.own, &n, &k, &v, &scores, dropout)?;
+            x = (x + dropout.apply(&attended)?)?;
+            cache.own[layer] = Some((k, v));
+            if let (Some(cross), Some((k, v))) = (&block.cross, cache.cross.get(layer)) {
+                let n = self.norm(&x, &cross.norm)?;
+                let attended = self.attend(cross, &n, k, v, &cache.mask, dropout)?;
+                x = (x + dropout.apply(&attended)?)?;
+            }
+            x = self.feed(&block.feed, x, dropout)?;
+        }
+        cache.read += length;
+        let mut x = dropout.apply(&self.norm(&x, &self.decoder.norm)?)?;
+        if self.config.scale_outputs {
+            x = (x * (self.config.d_model as f64).powf(-0.5))?;
+        }
+        linear(&x, &self.head)
+    }
+
+    /// Mean negative log-likelihood of the labels that count, and each label's own (0 where ignored,
+    /// `[batch, length]`). The decoder reads the labels shifted right by one.
+    ///
+    /// # Errors
+    /// What candle says; a batch without any label that counts divides by zero and gives NaN.
+    pub fn loss(
+        &self,
+        ids: &Tensor,
+        mask: &Tensor,
+        labels: &[Vec<i64>],
+        dropout: &mut Dropout,
+    ) -> Result<(Tensor, Tensor)> {
+        let length = labels.first().map_or(0, Vec::len);
+        let real = |label: i64| if label < 0 { self.config.pad_token } else { label as u32 };
+        let shifted = labels.iter().flat_map(|row| {
+            let read = row.iter().take(length.saturating_sub(1)).map(|&label| real(label));
+            std::iter::once(self.config.start_token).chain(read)
+        });
+        let shape = (labels.len(), length);
+        let inputs = Tensor::from_iter(shifted, &self.device)?.reshape(shape)?;
+        let targets = labels.iter().flatten().map(|&label| real(label));
+        let targets = Tensor::from_iter(targets, &self.device)?.reshape((labels.len(), length, 1))?;
+        let counts = labels.iter().flatten().map(|&label| if label == IGNORED_LABEL { 0f32 } else { 1.0 });
+        let counts = Tensor::from_iter(counts, &self.device)?.reshape(shape)?;
+        let encoded = self.encode(ids, mask, dropout)?;
+        let logits = self.decode(&inputs, &encoded, mask, dropout)?.to_dtype(DType::F32)?;
+        let log_probabilities = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
+        let each = (log_probabilities.gather(&targets, 2)?.squeeze(2)?.neg()? * &counts)?;
+        Ok(((each.sum_all()? / counts.sum_all()?)?, each))
+    }
+
+    fn embed(&self, ids: &Tensor) -> Result<Tensor> {
+        let (batch, length) = ids.dims2()?;
+        let rows = self.embedding.index_select(&ids.flatten_all()?, 0)?;
+        Ok(rows.reshape((batch, length, self.config.d_model))?)
+    }
+
+    /// Root mean square normalization, computed in `f32` in any precision.
+    fn norm(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        let wide = x.to_dtype(DType::F32)?;
+        let mean = wide.sqr()?.mean_keepdim(D::Minus1)?;
+        let scaled = wide.broadcast_div(&(mean + f64::from(self.config.epsilon))?.sqrt()?)?;
+        Ok(scaled.to_dtype(x.dtype())?.broadcast_mul(weight)?)
+    }
+
+    /// `[1, heads, queries, keys]`.
+    fn bias(&self, stack: &Stack, queries: usize, keys: usize, offset: usize, both: bool) -> Result<Tensor> {
+        let config = &self.config;
+        let of = |i: usize| {
+            let distance = (i % keys) as i64 - (i / keys + offset) as i64;
+            bucket(distance, both, config.buckets, config.max_distance) as u32
+        };
+        let buckets = Tensor::from_iter((0..queries * keys).map(of), &self.device)?;
+        let rows = stack.bias.index_select(&buckets, 0)?;
+        Ok(rows.reshape((queries, keys, config.num_heads))?.permute((2, 0, 1))?.unsqueeze(0)?.contiguous()?)
+    }
+
+    fn split(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, length, _) = x.dims3()?;
+        let heads = x.reshape((batch, length, self.config.num_heads, self.config.d_kv))?;
+        Ok(heads.transpose(1, 2)?.contiguous()?)
+    }
+
+    fn keys_values(&self, attention: &Attention, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok((self.split(&linear(x, &attention.k)?)?, self.split(&linear(x, &attention.v)?)?))
+    }
+
+    fn attend(
+        &self,
+        a: &Attention,
+        x: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        added: &Tensor,
+        dropout: &mut Dropout,
+    ) -> Result<Tensor> {
+        let (batch, length, _) = x.dims3()?;
+        let q = self.split(&linear(x, &a.q)?)?;
+        let scores = q.matmul(&k.transpose(2, 3)?.contiguous()?)?.broadcast_add(added)?;
+        let weights = dropout.apply(&softmax(&scores, D::Minus1)?)?;
+        let mixed = weights.matmul(v)?.transpose(1, 2)?.contiguous()?;
+        linear(&mixed.reshape((batch, length, self.config.inner()))?, &a.o)
+    }
+
+    fn feed(&self, feed: &FeedForward, x: Tensor, dropout: &mut Dropout) -> Result<Tensor> {
+        let n = self.norm(&x, &feed.norm)?;
+        let first = linear(&n, &feed.inputs[0])?;
+        let mut h = match self.config.activation {
+            Activation::Relu => first.relu()?,
+            Activation::Gelu => first.gelu()?,
+            Activation::Silu => first.silu()?,
+        };
+        if let Some(gate) = feed.inputs.get(1) {
+            h = (h * linear(&n, gate)?)?;
+        }
+        let out = linear(&dropout.apply(&h)?, &feed.output)?;
+        Ok((x + dropout.apply(&out)?)?)
+    }
+}
+
+impl GraphCache {
+    /// Keeps the rows of these numbers, in this order (rows may repeat or go).
+    ///
+    /// # Errors
+    /// What candle says.
+    pub fn select(&mut self, rows: &[u32]) -> Result<()> {
+        let index = Tensor::from_slice(rows, rows.len(), self.mask.device())?;
+        let pick = |t: &Tensor| t.index_select(&index, 0);
+        self.mask = pick(&self.mask)?;
+        for (k, v) in self.cross.iter_mut().chain(self.own.iter_mut().flatten()) {
+            (*k, *v) = (pick(k)?, pick(v)?);
+        }
+        Ok(())
+    }
+}
+
+impl Stack {
+    fn new(
+        config: &T5Config,
+        side: Side,
+        get: &mut impl FnMut(&str, &[usize]) -> Result<Tensor>,
+    ) -> Result<Self> {
+        let layers = if side == Side::Encoder { config.num_layers } else { config.num_decoder_layers };
+        let (d, inner) = (config.d_model, config.inner());
+        let mut blocks = Vec::with_capacity(layers);
+        for layer in 0..layers {
+            let mut attention = |sub: usize, kind: &str| {
+                let mut matrix = |which: &str, shape: [usize; 2]| {
+                    get(&names::attention(side, layer, sub, kind, which), &shape)
+                };
+                Ok::<_, ModelError>(Attention {
+                    q: matrix("q", [inner, d])?,
+                    k: matrix("k", [inner, d])?,
+                    v: matrix("v", [inner, d])?,
+                    o: matrix("o", [d, inner])?,
+                    norm: get(&names::norm(side, layer, sub), &[d])?,
+                })
+            };
+            let own = attention(0, names::SELF)?;
+            let cross = if side == Side::Decoder { Some(attention(1, names::CROSS)?) } else { None };
+            let sub = if side == Side::Decoder { 2 } else { 1 };
+            let inputs = names::feed_inputs(config.gated)
+                .iter()
+                .map(|which| get(&names::feed(side, layer, sub, which), &[config.d_ff, d]))
+                .collect::<Result<_>>()?;
+            let output = get(&names::feed(side, layer, sub, "wo"), &[d, config.d_ff])?;
+            let feed = FeedForward { inputs, output, norm: get(&names::norm(side, layer, sub), &[d])? };
+            blocks.push(Block { own, cross, feed });
+        }
+        let bias = get(&names::bias(side), &[config.buckets, config.num_heads])?;
+        Ok(Self { blocks, bias, norm: get(&names::final_norm(side), &[d])? })
+    }
+}
+
+/// `x · wᵀ` over the last dimension.
+fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    let mut shape = x.dims().to_vec();
+    let width = shape.pop().unwrap_or(1);
+    shape.push(w.dim(0)?);
+    Ok(x.reshape(((), width))?.matmul(&w.t()?)?.reshape(shape)?)
+}
+
+/// `[batch, 1, 1, length]`: 0 for real tokens, far below for padding.
+fn score_mask(mask: &Tensor, dtype: DType) -> Result<Tensor> {
+    let (batch, length) = mask.dims2()?;
+    let added = ((mask.to_dtype(DType::F32)? - 1.0)? * -MASKED)?;
+    Ok(added.reshape((batch, 1, 1, length))?.to_dtype(dtype)?)
+}

@@ -1,0 +1,281 @@
+//! The T5 family: T5 1.0 and 1.1, Flan-T5, mT5. [`graph`] is the model on candle tensors, differentiable and for any
+//! device; `cpu` is the same model with packed weights, for fast inference on the processor; `search` chooses tokens.
+//!
+//! Knows nothing of prompts or tasks.
+
+pub mod config;
+mod cpu;
+mod cpu_steps;
+mod drive;
+mod dropout;
+pub mod graph;
+mod graph_steps;
+mod memory;
+pub mod names;
+mod position;
+mod search;
+
+use std::path::{Path, PathBuf};
+
+use candle_core::DType;
+
+pub use config::{Activation, T5Config};
+pub use cpu::CpuT5;
+pub use dropout::Dropout;
+pub use graph::T5Graph;
+pub use memory::{MemoryEstimate, free_memory};
+
+use super::weights::Checkpoint;
+use super::{
+    DeviceChoice, Generation, GenerationConfig, Generator, HfTokenizer, Hypothesis, ModelError, Precision,
+    PromptInput, TextTokenizer,
+};
+use crate::jobs::CancelToken;
+use search::Search;
+
+/// How to load and run a T5 model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct T5Options {
+    /// Where.
+    pub device: DeviceChoice,
+    /// With which numbers.
+    pub precision: Precision,
+    /// Samples decoded together.
+    pub batch: usize,
+    /// Threads on the processor; 0 for as many as it has cores.
+    pub threads: usize,
+}
+
+impl Default for T5Options {
+    fn default() -> Self {
+        Self { device: DeviceChoice::Cpu, precision: Precision::F32, batch: 8, threads: 0 }
+    }
+}
+
+enum Backend {
+    Cpu(Box<CpuT5>),
+    Graph(Box<T5Graph>),
+}
+
+/// A T5 model that continues tokens with tokens.
+pub struct T5Engine {
+    config: T5Config,
+    options: T5Options,
+    backend: Backend,
+}
+
+impl T5Engine {
+    /// Loads `config.json` and the weights of a folder.
+    ///
+    /// # Errors
+    /// [`ModelError`] for files that are absent, damaged or do not fit each other, for a precision that the device does
+    /// not have, and for weights that do not fit into memory; before memory is taken.
+    pub fn load(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
+        let config = T5Config::from_file(&folder.join("config.json"))?;
+        let precision = |reason| ModelError::Precision {
+            dtype: options.precision.name(),
+            device: options.device.to_string(),
+            reason,
+        };
+        if options.precision == Precision::F16 {
+            return Err(precision("T5's feed-forward layers overflow it; use f32, or bf16 on a GPU"));
+        }
+        let checkpoint = Checkpoint::open(folder)?;
+        let backend = if options.device == DeviceChoice::Cpu {
+            if options.precision == Precision::Bf16 {
+                return Err(precision("the processor computes in f32 or int8, whatever the file holds"));
+            }
+            memory::check_tensors(&config, &checkpoint)?;
+            let least = MemoryEstimate::new(&config, options.precision, 1, 1, &GenerationConfig::default());
+            least.check(1, free_memory())?;
+            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+            let threads = if options.threads == 0 { cores() } else { options.threads.min(256) };
+            Backend::Cpu(Box::new(CpuT5::new(
+                &config,
+                checkpoint,
+                options.precision == Precision::Int8,
+                threads,
+            )?))
+        } else {
+            let dtype = match options.precision {
+                Precision::Int8 => {
+                    return Err(precision("8-bit weights are for the processor; use bf16 or f32"));
+                }
+                Precision::Bf16 => DType::BF16,
+                Precision::F16 | Precision::F32 => DType::F32,
+            };
+            Backend::Graph(Box::new(load_graph(&config, &checkpoint, dtype, &options.device.open()?)?))
+        };
+        Ok(Self { config, options, backend })
+    }
+
+    /// Loads the candle model instead, on the processor too: the reference that the fast path is compared with.
+    ///
+    /// # Errors
+    /// As [`T5Engine::load`].
+    pub fn load_reference(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
+        let config = T5Config::from_file(&folder.join("config.json"))?;
+        let checkpoint = Checkpoint::open(folder)?;
+        let graph = load_graph(&config, &checkpoint, DType::F32, &options.device.open()?)?;
+        Ok(Self { config, options, backend: Backend::Graph(Box::new(graph)) })
+    }
+
+    /// The model's configuration.
+    pub fn config(&self) -> &T5Config {
+        &self.config
+    }
+
+    /// Encoder outputs of one prompt, `[tokens, d_model]`.
+    ///
+    /// # Errors
+    /// [`ModelError`] for an empty prompt or a foreign token, and when canceled.
+    pub fn encode(&mut self, cancel: &CancelToken, prompt: &[u32]) -> Result<Vec<f32>, ModelError> {
+        self.check_prompts(&[prompt])?;
+        match &mut self.backend {
+            Backend::Cpu(model) => model.encode(cancel, prompt),
+            Backend::Graph(graph) => {
+                let (ids, mask) = graph_steps::padded(graph, &[prompt])?;
+                let encoded = graph.encode(&ids, &mask, &mut Dropout::off())?.to_dtype(DType::F32)?;
+                Ok(encoded.flatten_all()?.to_vec1()?)
+            }
+        }
+    }
+
+    /// Continues each prompt (special tokens included); hypotheses best first, in the prompts' order. Prompts are decoded in
+    /// batches of like length, and none depends on its batch.
+    ///
+    /// # Errors
+    /// [`ModelError`] for bad settings, an empty prompt or a foreign token, too little memory, and when canceled.
+    pub fn generate(
+        &mut self,
+        cancel: &CancelToken,
+        prompts: &[&[u32]],
+        config: &GenerationConfig,
+    ) -> Result<Vec<Vec<Hypothesis>>, ModelError> {
+        config.validate()?;
+        self.check_prompts(prompts)?;
+        let mut order: Vec<usize> = (0..prompts.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(prompts[i].len()));
+        let mut results: Vec<Vec<Hypothesis>> = vec![Vec::new(); prompts.len()];
+        for numbers in order.chunks(self.options.batch.max(1)) {
+            cancel.check()?;
+            let batch: Vec<&[u32]> = numbers.iter().map(|&i| prompts[i]).collect();
+            let longest = batch.first().map_or(0, |prompt| prompt.len());
+            let estimate =
+                MemoryEstimate::new(&self.config, self.options.precision, batch.len(), longest, config);
+            if self.options.device == DeviceChoice::Cpu {
+                MemoryEstimate { weights: 0, ..estimate }.check(batch.len(), free_memory())?;
+            }
+            let eos = &self.config.eos_tokens;
+            let searches = batch.iter().map(|prompt| Search::new(config, eos, prompt)).collect();
+            let start = self.config.start_token;
+            let found = match &mut self.backend {
+                Backend::Cpu(model) => {
+                    let mut steps = cpu_steps::CpuSteps::new(model, cancel, &batch, config)?;
+                    drive::drive(cancel, &mut steps, searches, start)?
+                }
+                Backend::Graph(graph) => {
+                    let mut steps = graph_steps::GraphSteps::new(graph, &batch, config)?;
+                    drive::drive(cancel, &mut steps, searches, start)?
+                }
+            };
+            for (&number, hypotheses) in numbers.iter().zip(found) {
+                results[number] = hypotheses;
+            }
+        }
+        Ok(results)
+    }
+
+    fn check_prompts(&self, prompts: &[&[u32]]) -> Result<(), ModelError> {
+        let vocabulary = self.config.vocab_size;
+        for (index, prompt) in prompts.iter().enumerate() {
+            if prompt.is_empty() {
+                return Err(ModelError::EmptyPrompt { index });
+            }
+            if let Some(&token) = prompt.iter().find(|&&token| token as usize >= vocabulary) {
+                return Err(ModelError::ForeignToken { index, token, vocabulary });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The candle model of a checkpoint.
+///
+/// # Errors
+/// [`ModelError`] for tensors that are missing or misshapen, before any is placed; and what the device says.
+pub fn load_graph(
+    config: &T5Config,
+    checkpoint: &Checkpoint,
+    dtype: DType,
+    device: &candle_core::Device,
+) -> Result<T5Graph, ModelError> {
+    memory::check_tensors(config, checkpoint)?;
+    let embedding = memory::embedding_name(checkpoint);
+    T5Graph::new(config, !checkpoint.has(names::HEAD), device, |name, shape| {
+        let name = if name == names::EMBEDDING { embedding } else { name };
+        Ok(checkpoint.tensor(name, shape, dtype, device)?)
+    })
+}
+
+/// A T5 model with its tokenizer.
+pub struct T5Model {
+    engine: T5Engine,
+    tokenizer: HfTokenizer,
+}
+
+impl T5Model {
+    /// Loads a folder with `config.json`, `tokenizer.json` and weights.
+    ///
+    /// # Errors
+    /// As [`T5Engine::load`], and for a tokenizer that is absent, broken or of another model.
+    pub fn load(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
+        let tokenizer = HfTokenizer::from_file(&folder.join("tokenizer.json"))?;
+        let engine = T5Engine::load(folder, options)?;
+        // Text of every script: what the tokenizer makes of it must be within the vocabulary.
+        for token in
+            tokenizer.encode("A tokenizer of another model is noticed here: é Ж 中 🙂 <extra_id_0>")?
+        {
+            if token as usize >= engine.config.vocab_size {
+                return Err(ModelError::ForeignTokenizer {
+                    model: PathBuf::from(folder),
+                    token,
+                    vocabulary: engine.config.vocab_size,
+                });
+            }
+        }
+        Ok(Self { engine, tokenizer })
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &HfTokenizer {
+        &self.tokenizer
+    }
+
+    /// The model without its tokenizer.
+    pub fn engine(&mut self) -> &mut T5Engine {
+        &mut self.engine
+    }
+}
+
+impl Generator for T5Model {
+    fn generate(
+        &mut self,
+        cancel: &CancelToken,
+        prompts: &[PromptInput<'_>],
+        config: &GenerationConfig,
+    ) -> Result<Vec<Generation>, ModelError> {
+        let encode = |prompt: &PromptInput<'_>| match prompt.tokens {
+            [] => self.tokenizer.encode(prompt.text),
+            tokens => Ok(tokens.to_vec()),
+        };
+        let tokens = prompts.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        let views: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+        let found = self.engine.generate(cancel, &views, config)?;
+        let finish = |(hypotheses, tokens): (Vec<Hypothesis>, &Vec<u32>)| {
+            let best = hypotheses.first().map_or(&[][..], |best| &best.tokens);
+            Ok(Generation { text: self.tokenizer.decode(best)?, hypotheses, prompt_tokens: tokens.len() })
+        };
+        found.into_iter().zip(&tokens).map(finish).collect()
+    }
+}
