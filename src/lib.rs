@@ -6,6 +6,7 @@
 //!
 //! - [`lamp`]: the vocabulary, pure.
 //! - [`jobs`]: canceling and progress of long work.
+//! - [`fetch`]: addresses to files, resumed and checked.
 //! - [`dataset`]: files to samples; the dataset check; getting data; the sample set.
 //! - [`search`]: full-text search over samples and profiles.
 //! - [`model`]: tokenizers and models behind traits.
@@ -16,6 +17,7 @@
 
 pub mod cli;
 pub mod dataset;
+pub mod fetch;
 pub mod jobs;
 pub mod lamp;
 pub mod metrics;

@@ -3,7 +3,21 @@
 //! A command parses its arguments into meaning once, calls the library, and prints through [`Console`].
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data has errors, 130 canceled.
 
+pub mod answers;
+mod check;
 mod console;
+mod get;
+mod import_avocado;
+mod prompt;
+mod rank;
+mod sample_data;
+mod samples;
+pub mod score;
+mod search;
+mod selection;
+mod show;
+mod text;
+mod whole_file;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,23 +25,49 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use console::{Console, Unit};
+pub use get::GetCommandError;
+pub use prompt::ShowPromptError;
+pub use score::ScoreError;
+pub use selection::{DatasetSelection, NoSuchId, SampleChoice, SelectionError};
+
+use crate::dataset::DatasetError;
+use crate::dataset::avocado::ImportError;
+use crate::dataset::sample_set::SampleSetError;
+use crate::retrieval::{ConfigError, RankingFileError, RetrievalError};
+use crate::search::SearchError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
 #[derive(Debug, Parser)]
 #[command(name = "lamplight", version, propagate_version = true)]
 struct Cli {
     /// Print JSON for machines instead of text.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     json: bool,
     /// Print no progress.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Output")]
     quiet: bool,
+    /// Print no bold or struck-out text.
+    #[arg(long, global = true, help_heading = "Output")]
+    no_color: bool,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// List the datasets under files and folders, and report what is wrong with them.
+    Check(check::Check),
+    /// Show one sample with its profile.
+    Show(show::Show),
+    Search(search::SearchArgs),
+    Rank(rank::RankArgs),
+    Prompt(prompt::ShowPrompt),
+    /// Score outputs against golds, as the official evaluation does.
+    Score(score::ScoreArgs),
+    SampleData(sample_data::SampleData),
+    Get(get::GetArgs),
+    ImportAvocado(import_avocado::ImportArgs),
+}
 
 /// How a command that did its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +84,81 @@ pub enum CliError {
     /// Standard output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
+    /// Data could not be read.
+    #[error(transparent)]
+    Dataset(DatasetError),
+    /// The arguments name no single dataset.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// A sample's id is unknown.
+    #[error(transparent)]
+    NoSuchId(#[from] NoSuchId),
     /// Someone pressed Ctrl-C.
     #[error(transparent)]
     Canceled(#[from] crate::jobs::Canceled),
+    /// Outputs could not be scored.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// A profile could not be ranked.
+    #[error(transparent)]
+    Retrieval(RetrievalError),
+    /// A retriever's options make no sense.
+    #[error(transparent)]
+    Retriever(#[from] ConfigError),
+    /// A ranking file could not be used or written.
+    #[error(transparent)]
+    RankingFile(#[from] RankingFileError),
+    /// Searching, or building a search index, failed.
+    #[error(transparent)]
+    Search(SearchError),
+    /// A prompt could not be built.
+    #[error(transparent)]
+    Prompt(#[from] ShowPromptError),
+    /// The sample set could not be written.
+    #[error(transparent)]
+    SampleSet(#[from] SampleSetError),
+    /// Files could not be downloaded.
+    #[error(transparent)]
+    Get(GetCommandError),
+    /// Mails could not be put in.
+    #[error(transparent)]
+    Import(ImportError),
+}
+
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Import(other),
+        }
+    }
+}
+
+impl From<DatasetError> for CliError {
+    fn from(error: DatasetError) -> Self {
+        match error {
+            DatasetError::Canceled(canceled) => CliError::Canceled(canceled),
+            other => CliError::Dataset(other),
+        }
+    }
+}
+
+impl From<RetrievalError> for CliError {
+    fn from(error: RetrievalError) -> Self {
+        match error {
+            RetrievalError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Retrieval(other),
+        }
+    }
+}
+
+impl From<SearchError> for CliError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Search(other),
+        }
+    }
 }
 
 /// Runs the command line and says how the program should end.
@@ -59,7 +171,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
         }
     };
-    let console = Console::new(cli.json, cli.quiet);
+    let console = Console::new(cli.json, cli.quiet, !cli.no_color);
     match execute(cli.command, &console) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::DataHasErrors) => ExitCode::from(3),
@@ -74,6 +186,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
-    let _ = console;
-    match command {}
+    match command {
+        Command::Check(arguments) => arguments.run(console),
+        Command::Show(arguments) => arguments.run(console),
+        Command::Search(arguments) => search::run(&arguments, console),
+        Command::Rank(arguments) => rank::run(&arguments, console),
+        Command::Prompt(arguments) => prompt::run(&arguments, console),
+        Command::Score(arguments) => score::run(&arguments, console),
+        Command::SampleData(arguments) => sample_data::run(arguments, console),
+        Command::Get(arguments) => get::run(arguments, console),
+        Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
+    }
 }

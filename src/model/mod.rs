@@ -10,6 +10,7 @@ mod kernels;
 pub mod t5;
 mod tokenizer;
 pub mod weights;
+mod words;
 
 pub use device::{DeviceChoice, DeviceInfo, Precision};
 pub use encoder::{Encoder, Matrix};
@@ -17,4 +18,4 @@ pub use error::ModelError;
 pub use generation::{
     EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
 };
-pub use tokenizer::{HfTokenizer, TextTokenizer, TokenizerError};
+pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::words::{Words, word_boundary};
+
 /// Why a tokenizer could not be loaded or used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
@@ -10,6 +12,14 @@ pub enum TokenizerError {
     Load {
         /// The tokenizer's file.
         path: PathBuf,
+        /// What the tokenizer library said.
+        source: tokenizers::Error,
+    },
+    /// Bytes in memory are no tokenizer.
+    #[error("cannot read {bytes} bytes as a tokenizer in the tokenizer.json format: {source}")]
+    Parse {
+        /// How many.
+        bytes: usize,
         /// What the tokenizer library said.
         source: tokenizers::Error,
     },
@@ -31,10 +41,25 @@ pub enum TokenizerError {
     },
 }
 
+/// The tokens of a text's beginning, special tokens not among them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TextStart {
+    /// Token ids in order.
+    pub ids: Vec<u32>,
+    /// For each token, the byte of the text at which it ends: a character boundary, never falling.
+    pub ends: Vec<usize>,
+    /// Whether these are all the tokens of the text.
+    pub complete: bool,
+}
+
 /// A model's view of text.
 pub trait TextTokenizer: Send + Sync {
     /// The token ids of a text with the model's special tokens added (T5: end-of-sequence last). Never cut.
     fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError>;
+
+    /// The first `limit` tokens of a text without special tokens, and where in the text each ends. They are those
+    /// of the whole text: `encode_start(text, n)` is `encode_start(text, m)` cut at n, for every m above n.
+    fn encode_start(&self, text: &str, limit: usize) -> Result<TextStart, TokenizerError>;
 
     /// The text of token ids, special tokens skipped, nothing cleaned up.
     fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError>;
@@ -47,26 +72,79 @@ pub trait TextTokenizer: Send + Sync {
 pub struct HfTokenizer {
     inner: tokenizers::Tokenizer,
     special_tokens: usize,
+    /// The shorter way, where each word's tokens depend on that word alone: no more of a text is read than is asked.
+    words: Option<Words>,
 }
 
 impl HfTokenizer {
     /// Loads `tokenizer.json`; truncation and padding that it may carry are switched off.
     pub fn from_file(path: &Path) -> Result<Self, TokenizerError> {
         let load = |source| TokenizerError::Load { path: path.to_owned(), source };
-        let mut inner = tokenizers::Tokenizer::from_file(path).map_err(load)?;
-        inner.with_padding(None).with_truncation(None).map_err(load)?;
-        let special_tokens = inner.encode("", true).map_err(load)?.len();
-        Ok(Self { inner, special_tokens })
+        Self::new(tokenizers::Tokenizer::from_file(path).map_err(load)?).map_err(load)
+    }
+
+    /// The same from the file's bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TokenizerError> {
+        let parse = |source| TokenizerError::Parse { bytes: bytes.len(), source };
+        Self::new(tokenizers::Tokenizer::from_bytes(bytes).map_err(parse)?).map_err(parse)
+    }
+
+    fn new(mut inner: tokenizers::Tokenizer) -> Result<Self, tokenizers::Error> {
+        inner.with_padding(None).with_truncation(None)?;
+        let special_tokens = inner.encode("", true)?.len();
+        let words = Words::of(&inner);
+        Ok(Self { inner, special_tokens, words })
+    }
+
+    /// The first `limit` tokens as the tokenizer library finds them.
+    fn library_start(&self, text: &str, limit: usize) -> Result<TextStart, tokenizers::Error> {
+        let encoding = self.inner.encode(text, false)?;
+        let kept = encoding.len().min(limit);
+        let mut end = 0;
+        let ends = encoding.get_offsets()[..kept].iter().map(|&(_, token_end)| {
+            end = text.ceil_char_boundary(token_end.max(end));
+            end
+        });
+        Ok(TextStart {
+            ends: ends.collect(),
+            ids: encoding.get_ids()[..kept].to_vec(),
+            complete: encoding.len() <= limit,
+        })
     }
 }
 
 impl TextTokenizer for HfTokenizer {
     fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self
-            .inner
-            .encode_fast(text, true)
-            .map_err(|source| TokenizerError::Encode { chars: text.chars().count(), source })?;
-        Ok(encoding.get_ids().to_vec())
+        let failed = |source| TokenizerError::Encode { chars: text.chars().count(), source };
+        if let Some(words) = &self.words
+            && let Some(start) = words.start(&self.inner, text, usize::MAX).map_err(failed)?
+        {
+            return Ok([&words.before[..], &start.ids, &words.after].concat());
+        }
+        Ok(self.inner.encode_fast(text, true).map_err(failed)?.get_ids().to_vec())
+    }
+
+    fn encode_start(&self, text: &str, limit: usize) -> Result<TextStart, TokenizerError> {
+        let failed = |source| TokenizerError::Encode { chars: text.chars().count(), source };
+        let Some(words) = &self.words else {
+            return self.library_start(text, limit).map_err(failed);
+        };
+        // About four bytes a token in English: a first window that is seldom too short.
+        let mut window = limit.saturating_mul(5).saturating_add(64);
+        loop {
+            let cut = word_boundary(text, window);
+            let part = &text[..cut];
+            let mut start = match words.start(&self.inner, part, limit).map_err(failed)? {
+                Some(start) => start,
+                None => self.library_start(part, limit).map_err(failed)?,
+            };
+            if cut < text.len() && start.ids.len() < limit {
+                window = window.saturating_mul(2);
+                continue;
+            }
+            start.complete &= cut == text.len();
+            return Ok(start);
+        }
     }
 
     fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
@@ -75,5 +153,48 @@ impl TextTokenizer for HfTokenizer {
 
     fn special_tokens(&self) -> usize {
         self.special_tokens
+    }
+}
+
+/// Removes the spaces that decoding leaves before punctuation and English contractions, as Hugging Face's
+/// `clean_up_tokenization_spaces` does, which is on for T5 in the reference.
+pub fn clean_up_spaces(text: String) -> String {
+    const RULES: [(&str, &str); 10] = [
+        (" .", "."),
+        (" ?", "?"),
+        (" !", "!"),
+        (" ,", ","),
+        (" ' ", "'"),
+        (" n't", "n't"),
+        (" 'm", "'m"),
+        (" 's", "'s"),
+        (" 've", "'ve"),
+        (" 're", "'re"),
+    ];
+    // One after the other: what a rule leaves may be another's business.
+    RULES
+        .iter()
+        .fold(text, |text, (from, to)| if text.contains(from) { text.replace(from, to) } else { text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_go_before_punctuation_and_contractions() {
+        let clean = |text: &str| clean_up_spaces(text.to_owned());
+        assert_eq!(clean("Hello , world ! does n't it 's"), "Hello, world! doesn't it's");
+        assert_eq!(clean("a ' b . . ? !"), "a'b..?!");
+        assert_eq!(clean("we 've , they 're , I 'm"), "we've, they're, I'm");
+        assert_eq!(clean("x  ."), "x .");
+        assert_eq!(clean(""), "");
+    }
+
+    #[test]
+    fn what_is_no_tokenizer_is_refused() {
+        assert!(matches!(HfTokenizer::from_bytes(b"{}"), Err(TokenizerError::Parse { bytes: 2, .. })));
+        let missing = Path::new("no-such-folder/tokenizer.json");
+        assert!(HfTokenizer::from_file(missing).err().unwrap().to_string().contains("no-such-folder"));
     }
 }
