@@ -116,6 +116,9 @@ pub enum ModelError {
         /// What the system has, in MB.
         free_mb: u64,
     },
+    /// No token of a step had a score: the weights hold no sound numbers.
+    #[error("the model scores every token as not a number; its weights are damaged or overflow")]
+    NoScores,
     /// Arithmetic on tensors failed.
     #[error("tensor arithmetic failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -1,9 +1,9 @@
 //! Attention over packed keys and values, a few queries at a time: scores, softmax and mixing stay in the nearest
 //! caches, and no matrix of all scores is ever made.
 
-use super::gemm::panel_product;
 use super::math::exp_row_generic;
 use super::simd::{Isa, Lanes, dispatch};
+use super::tile::panel_product;
 
 /// Queries handled together.
 pub const QUERIES: usize = 24;

@@ -7,7 +7,8 @@
 use super::memory::Buffer;
 use super::pool::Pool;
 use super::shared::SharedSlice;
-use super::simd::{Isa, Lanes, dispatch};
+use super::simd::Isa;
+use super::tile::{Task, f32_task, int8_task};
 
 /// What happens to a feed-forward layer's first product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +54,6 @@ enum Packed {
     },
 }
 
-/// Inner-dimension steps per pass over a panel: half of the nearest cache.
-const DEPTH_BLOCK: usize = 256;
 /// Bytes of left-hand rows that stay in the second-level cache.
 const ROWS_BYTES: usize = 320 << 10;
 
@@ -143,7 +142,6 @@ impl Weights {
     }
 
     /// `out = finish(x · wᵀ)` for `rows` rows; `x` and `out` have `x_stride` and `out_stride` numbers a row.
-    #[allow(clippy::too_many_arguments, reason = "two matrices with their strides")]
     pub fn multiply(
         &self,
         pool: &mut Pool,
@@ -245,7 +243,6 @@ impl Scratch {
     }
 
     /// Each row to whole numbers up to `limit`, with its own scale; an odd depth is padded by zero.
-    #[allow(clippy::too_many_arguments, reason = "a matrix and its stride")]
     fn quantize(
         &mut self,
         isa: Isa,
@@ -277,299 +274,6 @@ impl Scratch {
                 }
             }
         });
-    }
-}
-
-/// A rectangle of outputs.
-pub(super) struct Task {
-    rows: std::ops::Range<usize>,
-    panels: std::ops::Range<usize>,
-    columns: usize,
-    out_stride: usize,
-    finish: Finish,
-}
-
-dispatch! {
-    /// One task of an `f32` product.
-    ///
-    /// # Safety
-    /// Pointers must be valid for the task's rows and panels, and `tile` for its rows times a panel.
-    f32_task => f32_task_generic(
-        task: &Task, depth: usize, x: *const f32, x_stride: usize, w: *const f32, out: *mut f32, tile: *mut f32,
-    )
-}
-
-dispatch! {
-    /// One task of an 8-bit product, as [`f32_task`].
-    ///
-    /// # Safety
-    /// As [`f32_task`]; scales must be valid for all rows and packed columns.
-    int8_task => int8_task_generic(
-        task: &Task, pairs: usize, x: *const i16, row_scales: *const f32, w: *const i8, column_scales: *const f32,
-        out: *mut f32, tile: *mut f32,
-    )
-}
-
-/// Calls a tile of `rows` rows at most `L::ROWS`, as near to equal heights as possible.
-macro_rules! tiles {
-    ($lanes:ident, $total:expr, |$row:ident, $rows:ident| $call:ident($($arg:expr),*)) => {
-        let total = $total;
-        let count = usize::div_ceil(total, $lanes::ROWS);
-        let mut $row = 0;
-        for tile in 0..count {
-            let $rows = (total - $row) / (count - tile);
-            match $rows {
-                1 => $call::<$lanes, 1>($($arg),*),
-                2 => $call::<$lanes, 2>($($arg),*),
-                3 => $call::<$lanes, 3>($($arg),*),
-                4 => $call::<$lanes, 4>($($arg),*),
-                5 => $call::<$lanes, 5>($($arg),*),
-                6 => $call::<$lanes, 6>($($arg),*),
-                7 => $call::<$lanes, 7>($($arg),*),
-                8 => $call::<$lanes, 8>($($arg),*),
-                9 => $call::<$lanes, 9>($($arg),*),
-                10 => $call::<$lanes, 10>($($arg),*),
-                11 => $call::<$lanes, 11>($($arg),*),
-                _ => $call::<$lanes, 12>($($arg),*),
-            }
-            $row += $rows;
-        }
-    };
-}
-
-#[inline(always)]
-unsafe fn f32_task_generic<L: Lanes>(
-    task: &Task,
-    depth: usize,
-    x: *const f32,
-    x_stride: usize,
-    w: *const f32,
-    out: *mut f32,
-    tile: *mut f32,
-) {
-    // SAFETY: as the caller vouches.
-    unsafe {
-        for panel in task.panels.clone() {
-            let w = w.add(panel * depth * 2 * L::N);
-            let x = x.add(task.rows.start * x_stride);
-            panel_product::<L>(task.rows.len(), depth, x, x_stride, w, tile, 2 * L::N);
-            finish_panel::<L>(task, panel, tile, out);
-        }
-    }
-}
-
-/// `tile = x · w` for one panel; `tile` has `tile_stride` numbers a row.
-///
-/// # Safety
-/// As [`f32_task`].
-#[inline(always)]
-pub(super) unsafe fn panel_product<L: Lanes>(
-    rows: usize,
-    depth: usize,
-    x: *const f32,
-    x_stride: usize,
-    w: *const f32,
-    tile: *mut f32,
-    tile_stride: usize,
-) {
-    // SAFETY: as the caller vouches.
-    unsafe {
-        let passes = depth.div_ceil(DEPTH_BLOCK).max(1);
-        let block = depth.div_ceil(passes).max(1);
-        let mut k = 0;
-        loop {
-            let steps = block.min(depth - k);
-            let w = w.add(k * 2 * L::N);
-            tiles!(L, rows, |row, height| f32_tile(
-                steps,
-                x.add(row * x_stride + k),
-                x_stride,
-                w,
-                tile.add(row * tile_stride),
-                tile_stride,
-                k == 0
-            ));
-            k += steps;
-            if k >= depth {
-                return;
-            }
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn f32_tile<L: Lanes, const R: usize>(
-    steps: usize,
-    x: *const f32,
-    x_stride: usize,
-    w: *const f32,
-    tile: *mut f32,
-    tile_stride: usize,
-    fresh: bool,
-) {
-    if R > L::ROWS {
-        return;
-    }
-    // SAFETY: as the caller of the task vouches.
-    unsafe {
-        let mut sums = [[L::splat(0.0); 2]; R];
-        if !fresh {
-            for (r, sum) in sums.iter_mut().enumerate() {
-                *sum = [L::load(tile.add(r * tile_stride)), L::load(tile.add(r * tile_stride + L::N))];
-            }
-        }
-        let mut w = w;
-        for k in 0..steps {
-            let columns = [L::load(w), L::load(w.add(L::N))];
-            w = w.add(2 * L::N);
-            for (r, sum) in sums.iter_mut().enumerate() {
-                let value = L::splat(*x.add(r * x_stride + k));
-                sum[0] = L::fma(value, columns[0], sum[0]);
-                sum[1] = L::fma(value, columns[1], sum[1]);
-            }
-        }
-        for (r, sum) in sums.iter().enumerate() {
-            L::store(tile.add(r * tile_stride), sum[0]);
-            L::store(tile.add(r * tile_stride + L::N), sum[1]);
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn int8_task_generic<L: Lanes>(
-    task: &Task,
-    pairs: usize,
-    x: *const i16,
-    row_scales: *const f32,
-    w: *const i8,
-    column_scales: *const f32,
-    out: *mut f32,
-    tile: *mut f32,
-) {
-    // SAFETY: as the caller vouches; the tile's numbers are first whole and then real, of the same size.
-    unsafe {
-        let passes = pairs.div_ceil(2 * DEPTH_BLOCK).max(1);
-        let block = pairs.div_ceil(passes).max(1);
-        let sums = tile.cast::<i32>();
-        for panel in task.panels.clone() {
-            let w = w.add(panel * pairs * 4 * L::N);
-            let mut k = 0;
-            while k < pairs {
-                let steps = block.min(pairs - k);
-                let (w, x) = (w.add(k * 4 * L::N), x.add(task.rows.start * pairs * 2 + k * 2));
-                tiles!(L, task.rows.len(), |row, height| int8_tile(
-                    steps,
-                    x.add(row * pairs * 2),
-                    pairs * 2,
-                    w,
-                    sums.add(row * 2 * L::N),
-                    k == 0
-                ));
-                k += steps;
-            }
-            let scales = [0, 1].map(|v| L::load(column_scales.add((panel * 2 + v) * L::N)));
-            for row in 0..task.rows.len() {
-                let row_scale = L::splat(*row_scales.add(task.rows.start + row));
-                for (v, scale) in scales.into_iter().enumerate() {
-                    let place = (row * 2 + v) * L::N;
-                    let sum = L::to_f(L::load_i(sums.add(place)));
-                    L::store(tile.add(place), L::mul(sum, L::mul(row_scale, scale)));
-                }
-            }
-            finish_panel::<L>(task, panel, tile, out);
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn int8_tile<L: Lanes, const R: usize>(
-    steps: usize,
-    x: *const i16,
-    x_stride: usize,
-    w: *const i8,
-    tile: *mut i32,
-    fresh: bool,
-) {
-    if R > L::ROWS {
-        return;
-    }
-    // SAFETY: as the caller of the task vouches.
-    unsafe {
-        let mut sums = [[L::zero_i(); 2]; R];
-        if !fresh {
-            for (r, sum) in sums.iter_mut().enumerate() {
-                *sum = [L::load_i(tile.add(r * 2 * L::N)), L::load_i(tile.add(r * 2 * L::N + L::N))];
-            }
-        }
-        let mut w = w;
-        for k in 0..steps {
-            let columns = [L::load_pairs(w), L::load_pairs(w.add(2 * L::N))];
-            w = w.add(4 * L::N);
-            for (r, sum) in sums.iter_mut().enumerate() {
-                let pair = L::splat_pair(x.add(r * x_stride + 2 * k));
-                sum[0] = L::dot_pairs(sum[0], pair, columns[0]);
-                sum[1] = L::dot_pairs(sum[1], pair, columns[1]);
-            }
-        }
-        for (r, sum) in sums.iter().enumerate() {
-            L::store_i(tile.add(r * 2 * L::N), sum[0]);
-            L::store_i(tile.add(r * 2 * L::N + L::N), sum[1]);
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn apply<L: Lanes>(function: Function, x: L::F) -> L::F {
-    // SAFETY: as the caller of the task vouches.
-    unsafe {
-        match function {
-            Function::Relu => L::max(x, L::splat(0.0)),
-            Function::Gelu => super::math::gelu::<L>(x),
-            Function::Silu => super::math::silu::<L>(x),
-        }
-    }
-}
-
-/// Writes a finished panel's tile where it belongs.
-#[inline(always)]
-unsafe fn finish_panel<L: Lanes>(task: &Task, panel: usize, tile: *const f32, out: *mut f32) {
-    // SAFETY: as the caller of the task vouches.
-    unsafe {
-        let gated = matches!(task.finish, Finish::Gate(_));
-        let width = if gated { L::N } else { 2 * L::N };
-        let first = panel * width;
-        let room = task.columns.saturating_sub(first).min(width);
-        for row in 0..task.rows.len() {
-            let from = tile.add(row * 2 * L::N);
-            let to = out.add((task.rows.start + row) * task.out_stride + first);
-            // A panel that reaches beyond the last column goes through a row of its own.
-            let mut ragged = [0f32; 32];
-            let target = if room == width {
-                to
-            } else {
-                std::ptr::copy_nonoverlapping(to, ragged.as_mut_ptr(), room);
-                ragged.as_mut_ptr()
-            };
-            let (a, b) = (L::load(from), L::load(from.add(L::N)));
-            match task.finish {
-                Finish::Store => {
-                    L::store(target, a);
-                    L::store(target.add(L::N), b);
-                }
-                Finish::Add => {
-                    L::store(target, L::add(L::load(target), a));
-                    L::store(target.add(L::N), L::add(L::load(target.add(L::N)), b));
-                }
-                Finish::Apply(f) => {
-                    L::store(target, apply::<L>(f, a));
-                    L::store(target.add(L::N), apply::<L>(f, b));
-                }
-                Finish::Gate(f) => L::store(target, L::mul(apply::<L>(f, a), b)),
-            }
-            if room != width {
-                std::ptr::copy_nonoverlapping(ragged.as_ptr(), to, room);
-            }
-        }
     }
 }
 

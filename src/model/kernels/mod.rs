@@ -4,6 +4,8 @@
 //! Each kernel is written once over [`simd::Lanes`] and compiled for each instruction set; tests compare all with plain
 //! sums on ragged shapes.
 
+#![allow(clippy::too_many_arguments, reason = "kernels take plain pointers, strides and sizes")]
+
 pub(crate) mod attention;
 pub(crate) mod gemm;
 pub(crate) mod math;
@@ -11,3 +13,4 @@ mod memory;
 pub(crate) mod pool;
 pub(crate) mod shared;
 pub(crate) mod simd;
+mod tile;

@@ -338,7 +338,6 @@ mod x86 {
 macro_rules! dispatch {
     ($(#[$doc:meta])* $name:ident => $generic:ident($($arg:ident: $kind:ty),* $(,)?) $(-> $out:ty)?) => {
         $(#[$doc])*
-        #[allow(clippy::too_many_arguments, reason = "kernels take plain pointers and sizes")]
         pub(in crate::model) unsafe fn $name(isa: $crate::model::kernels::simd::Isa, $($arg: $kind),*) $(-> $out)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]

@@ -127,7 +127,7 @@ impl Raw {
                 return wrong(field, value.to_string(), allowed);
             }
         }
-        if buckets < 4 || buckets % 2 != 0 {
+        if buckets < 4 || !buckets.is_multiple_of(2) {
             return wrong("relative_attention_num_buckets", buckets.to_string(), "even and at least 4");
         }
         if max_distance <= buckets / 2 {

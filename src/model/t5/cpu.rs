@@ -86,7 +86,7 @@ pub(super) struct CrossMemory {
 /// of a tile into the same few places of the cache.
 pub(super) fn stride(width: usize) -> usize {
     let whole = width.next_multiple_of(16);
-    if whole % 256 == 0 { whole + 16 } else { whole }
+    if whole.is_multiple_of(256) { whole + 16 } else { whole }
 }
 
 /// A buffer of at least this many numbers.

@@ -180,6 +180,9 @@ impl T5Engine {
                 }
             };
             for (&number, hypotheses) in numbers.iter().zip(found) {
+                if hypotheses.is_empty() {
+                    return Err(ModelError::NoScores);
+                }
                 results[number] = hypotheses;
             }
         }

@@ -261,3 +261,116 @@ fn draw(logits: &[f32], sampling: &Sampling, rng: &mut ChaCha8Rng, forbidden: &[
     let token = order[chosen.unwrap_or(weights.len() - 1)];
     Some(Candidate { token, logit: logits[token as usize] })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EOS: u32 = 1;
+
+    /// Runs a search over a model whose logits depend on the tokens so far only.
+    fn run(config: &GenerationConfig, model: impl Fn(&[u32]) -> Vec<f32>) -> Vec<Hypothesis> {
+        let mut search = Search::new(config, &[EOS], &[7, 8]);
+        let mut past: Vec<Vec<u32>> = vec![Vec::new()];
+        let mut next = Vec::new();
+        loop {
+            let forbidden: &[u32] = if search.forbids_eos() { &[EOS] } else { &[] };
+            let logits: Vec<Vec<f32>> = past.iter().map(|tokens| model(tokens)).collect();
+            let scanned: Vec<(Vec<Candidate>, f32)> = logits
+                .iter()
+                .map(|row| {
+                    let mut best = Vec::new();
+                    let count = Search::candidates(config, 1);
+                    let log_sum = crate::model::t5::drive::scan_row(row, count, forbidden, &mut best);
+                    (best, log_sum)
+                })
+                .collect();
+            let scores: Vec<RowScores<'_>> = scanned
+                .iter()
+                .zip(&logits)
+                .map(|((best, log_sum), logits)| RowScores { best, log_sum: *log_sum, logits })
+                .collect();
+            search.advance(&scores, &mut next);
+            if next.is_empty() {
+                return search.finish();
+            }
+            past = next.iter().map(|c| [past[c.parent].as_slice(), &[c.token]].concat()).collect();
+        }
+    }
+
+    /// Ends with a probability that grows by position; two other tokens share the rest unevenly.
+    fn toy(tokens: &[u32]) -> Vec<f32> {
+        let end = [0.1f32, 0.3, 0.5, 0.7][tokens.len().min(3)];
+        [1e-9, end, (1.0 - end) * 0.6, (1.0 - end) * 0.4].map(f32::ln).to_vec()
+    }
+
+    #[test]
+    fn wide_beams_find_the_best_of_all_sequences() {
+        // Every sequence up to four tokens, scored by hand.
+        let mut all = Vec::new();
+        let mut open = vec![(Vec::new(), 0f32)];
+        for len in 1..=4 {
+            let mut longer = Vec::new();
+            for (tokens, sum) in open {
+                for (token, logit) in toy(&tokens).into_iter().enumerate().skip(1) {
+                    let grown: Vec<u32> = [tokens.as_slice(), &[token as u32]].concat();
+                    let sum = sum + logit;
+                    if token as u32 == EOS || len == 4 {
+                        all.push((grown, sum / len as f32))
+                    } else {
+                        longer.push((grown, sum))
+                    }
+                }
+            }
+            open = longer;
+        }
+        all.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let config = GenerationConfig {
+            beams: 20,
+            max_new_tokens: 4,
+            early_stopping: EarlyStopping::Never,
+            ..Default::default()
+        };
+        let found = run(&config, toy);
+        for (hypothesis, (tokens, score)) in found.iter().zip(&all).take(5) {
+            assert_eq!(&hypothesis.tokens, tokens);
+            assert!((hypothesis.score - score).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn when_full_stops_no_later_and_never_stops_no_earlier() {
+        let beam = GenerationConfig { beams: 2, max_new_tokens: 30, ..Default::default() };
+        let longest = |early_stopping| {
+            let found = run(&GenerationConfig { early_stopping, ..beam }, toy);
+            assert_eq!(found.len(), 2);
+            assert!(found[0].score >= found[1].score);
+            found.iter().map(|h| h.tokens.len()).max().unwrap()
+        };
+        assert!(longest(EarlyStopping::WhenFull) <= longest(EarlyStopping::Heuristic));
+        assert!(longest(EarlyStopping::Heuristic) <= longest(EarlyStopping::Never));
+    }
+
+    #[test]
+    fn draws_follow_the_probabilities_and_the_limits() {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let logits = [0.5f32, 0.3, 0.15, 0.05].map(f32::ln);
+        let mut count = |sampling: &Sampling, forbidden: &[u32]| {
+            let mut counts = [0; 4];
+            for _ in 0..10_000 {
+                counts[draw(&logits, sampling, &mut rng, forbidden).unwrap().token as usize] += 1;
+            }
+            counts
+        };
+        let plain = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 0 };
+        for (got, want) in count(&plain, &[]).into_iter().zip([5000i32, 3000, 1500, 500]) {
+            assert!((got - want).abs() < 250, "{got} {want}");
+        }
+        assert_eq!(count(&Sampling { top_k: 2, ..plain }, &[])[2..], [0, 0]);
+        // Half is not enough for 0.6: the second token is needed too.
+        let nucleus = count(&Sampling { top_p: 0.6, ..plain }, &[]);
+        assert!(nucleus[1] > 3000 && nucleus[2..] == [0, 0], "{nucleus:?}");
+        assert_eq!(count(&plain, &[0])[0], 0);
+        assert!(count(&Sampling { temperature: 0.1, ..plain }, &[])[0] > 9800);
+    }
+}
