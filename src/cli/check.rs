@@ -149,11 +149,11 @@ fn words(report: &Report) -> String {
     for dataset in report.datasets.iter().filter(|dataset| !dataset.findings.is_empty()) {
         let _ = writeln!(out, "\n{}", dataset.id);
         for finding in &dataset.findings {
-            let _ =
-                writeln!(out, "  {:<8} {}: {}", name(finding.severity), finding.count, plain(&finding.what));
+            let _ = writeln!(out, "  {:<8} {}", name(finding.severity), plain(&finding.what));
             if !finding.records.is_empty() {
                 let more = if finding.count > finding.records.len() { ", …" } else { "" };
-                let _ = writeln!(out, "           records {}{more}", plain(&finding.records.join(", ")));
+                let noun = if finding.count == 1 { "record" } else { "records" };
+                let _ = writeln!(out, "           {noun} {}{more}", plain(&finding.records.join(", ")));
             }
             let _ = writeln!(out, "           {}", finding.advice);
         }

@@ -56,7 +56,12 @@ pub enum SelectionError {
 }
 
 fn listed(items: &[String]) -> String {
-    items.iter().map(|item| format!("\n  {item}")).collect()
+    const SHOWN: usize = 12;
+    let mut text: String = items.iter().take(SHOWN).map(|item| format!("\n  {item}")).collect();
+    if items.len() > SHOWN {
+        text.push_str(&format!("\n  and {} more", items.len() - SHOWN));
+    }
+    text
 }
 
 fn reasons(items: &[String]) -> String {
@@ -64,14 +69,16 @@ fn reasons(items: &[String]) -> String {
 }
 
 impl DatasetSelection {
-    /// Opens all that the paths hold. With `decide`, task, setting and split override what the files tell, as is
-    /// right where one dataset is named; else they are only used by [`DatasetSelection::one`] to choose.
+    /// Opens all that the paths hold. With `decide`, task, setting and split override what the files tell. Without it
+    /// they do so where there is a single questions file, and else only for what a file does not tell: there
+    /// [`DatasetSelection::one`] chooses by them.
     pub fn open(&self, console: &Console, decide: bool) -> Result<Catalog, CliError> {
         let options = OpenOptions {
             cache: self.cache_folder(),
-            task: self.task.filter(|_| decide),
-            setting: self.setting.filter(|_| decide),
-            split: self.split.filter(|_| decide),
+            task: self.task,
+            setting: self.setting,
+            split: self.split,
+            fill_in: !decide,
             skip_broken: self.skip_broken,
             limits: UnpackLimits::default(),
         };
@@ -97,11 +104,7 @@ impl DatasetSelection {
 
     /// All datasets that fit the arguments, each usable and at least one.
     pub fn all(&self, console: &Console) -> Result<Vec<Dataset>, CliError> {
-        let mut catalog = self.open(console, false)?;
-        if catalog.datasets.len() < 2 {
-            // With one file there is nothing to choose: what is said about it is meant to decide.
-            catalog = self.open(console, true)?;
-        }
+        let catalog = self.open(console, false)?;
         if catalog.datasets.is_empty() {
             let files = catalog.unrecognized.iter().take(10);
             let files =

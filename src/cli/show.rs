@@ -76,7 +76,8 @@ fn words(dataset: &Dataset, index: usize, sample: &Sample) -> String {
     let _ = writeln!(out, "\nInput\n    {}", indented(&sample.input));
     let reference = sample.reference.as_deref().map_or_else(|| "not given".to_owned(), indented);
     let _ = writeln!(out, "\nReference\n    {reference}");
-    let _ = writeln!(out, "\nProfile, {} entries", sample.profile.len());
+    let noun = if sample.profile.len() == 1 { "entry" } else { "entries" };
+    let _ = writeln!(out, "\nProfile, {} {noun}", sample.profile.len());
     for entry in &sample.profile {
         let mut line = format!("\n  [{}]", plain(&entry.id));
         for value in [&entry.date, &entry.label, &entry.title].into_iter().flatten() {

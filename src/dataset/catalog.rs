@@ -132,18 +132,21 @@ fn pair(found: Vec<Found>, options: &OpenOptions, catalog: &mut Catalog) {
             companions.push(Companion { hints, file: Arc::new(file), named, used: false });
         }
     }
+    let overrule = !options.fill_in || questions.len() < 2;
     for (hints, file, named) in questions {
         let location = file.source.location().clone();
         let recognized = recognize::task_of(&file.index, hints.task);
-        let Some(task) = options.task.or(recognized) else {
+        let task = if overrule { options.task.or(recognized) } else { recognized.or(options.task) };
+        let Some(task) = task else {
             catalog.unrecognized.push(Unrecognized { location, reason: Reason::UnknownTask, named });
             continue;
         };
-        let setting = options.setting.unwrap_or_else(|| recognize::setting_of(&file.index, &hints));
+        let setting = options.setting.filter(|_| overrule);
+        let setting = setting.unwrap_or_else(|| recognize::setting_of(&file.index, &hints));
         let outputs = best(&hints, &file, &mut companions, Kind::Golds);
         let rankings = ranking_files(&hints, &file, &mut companions);
-        let split =
-            options.split.or(hints.split).or_else(|| outputs.as_ref().and_then(|(_, hints)| hints.split));
+        let shown = hints.split.or_else(|| outputs.as_ref().and_then(|(_, hints)| hints.split));
+        let split = if overrule { options.split.or(shown) } else { shown.or(options.split) };
         let has_references =
             outputs.is_some() || file.index.rows.iter().any(|row| row.fields.has(super::Field::Output));
         let assumed = if has_references { Split::Dev } else { Split::Test };

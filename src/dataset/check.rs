@@ -46,7 +46,7 @@ impl Tally {
             let mut finding = Finding::new(kind, count, first.into_iter().map(|(_, id)| id).collect());
             finding.field = field;
             if let Some(field) = field {
-                finding.what = format!("{} (`{field}`)", kind.what());
+                finding.what = format!("{} (`{field}`)", finding.what);
             }
             finding
         })
@@ -116,7 +116,7 @@ impl Dataset {
         }
         if inner.split_assumed {
             let mut finding = Finding::new(Kind::SplitAssumed, 1, Vec::new());
-            finding.what = format!("{}: {}", finding.what, self.id().split);
+            finding.what = format!("the split shows nowhere in the path and is assumed: {}", self.id().split);
             findings.push(finding);
         }
         let mut duplicates: Vec<&[u32]> = inner.questions.duplicates().collect();
@@ -222,7 +222,8 @@ fn check_sample(task: Task, setting: Setting, sample: &Sample) -> Vec<Kind> {
     let undated = |entry: &ProfileEntry| entry.parsed_date().is_none();
     report(Kind::NoDates, setting == Setting::Time && profile.iter().any(undated));
     let empty = |text: &str| python_strip(text).is_empty();
-    report(Kind::EmptyText, empty(&sample.input) || profile.iter().any(|entry| empty(&entry.text)));
+    report(Kind::EmptyInput, empty(&sample.input));
+    report(Kind::EmptyText, profile.iter().any(|entry| empty(&entry.text)));
 
     let mut ids = HashSet::with_capacity(profile.len());
     report(Kind::DuplicateEntryIds, !profile.iter().all(|entry| ids.insert(entry.id.as_str())));
@@ -251,7 +252,8 @@ fn check_sample(task: Task, setting: Setting, sample: &Sample) -> Vec<Kind> {
         let entries = profile.iter().flat_map(|entry| [Some(entry.text.as_str()), entry.title.as_deref()]);
         entries.chain([Some(sample.input.as_str()), sample.reference.as_deref()]).flatten()
     };
-    report(Kind::HtmlInText, texts().any(has_html));
+    report(Kind::HtmlTags, texts().any(has_tag));
+    report(Kind::HtmlEntities, texts().any(has_entity));
     report(Kind::ReplacementCharacters, texts().any(|text| text.contains('\u{fffd}')));
     found
 }
@@ -275,26 +277,48 @@ fn stands_in(profile: &[ProfileEntry], reference: &str) -> bool {
         .any(|text| python_strip(text) == reference || (long && finder.find(text.as_bytes()).is_some()))
 }
 
-/// Whether a text holds an HTML tag or entity.
-fn has_html(text: &str) -> bool {
+/// Whether a text holds an HTML tag, with or without attributes.
+fn has_tag(text: &str) -> bool {
     let bytes = text.as_bytes();
-    memchr::memchr2_iter(b'<', b'&', bytes).any(|at| {
+    memchr::memchr_iter(b'<', bytes).any(|at| {
         let rest = &bytes[at + 1..bytes.len().min(at + 200)];
-        if bytes[at] == b'<' {
-            let name = rest.strip_prefix(b"/").unwrap_or(rest);
-            name.first().is_some_and(u8::is_ascii_alphabetic)
-                && name
-                    .iter()
-                    .find(|byte| !byte.is_ascii_alphanumeric())
-                    .is_some_and(|end| b"> /".contains(end))
-                && rest.contains(&b'>')
-        } else {
-            let length = rest
-                .iter()
-                .take(10)
-                .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'#')
-                .count();
-            length >= 2 && rest.get(length) == Some(&b';')
-        }
+        let name = rest.strip_prefix(b"/").unwrap_or(rest);
+        let end = name.iter().find(|byte| !byte.is_ascii_alphanumeric());
+        name.first().is_some_and(u8::is_ascii_alphabetic)
+            && end.is_some_and(|end| b"> /".contains(end))
+            && rest.contains(&b'>')
     })
+}
+
+/// Whether a text holds an HTML entity, such as `&amp;` or `&#39;`.
+fn has_entity(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'&', bytes).any(|at| {
+        let rest = &bytes[at + 1..bytes.len().min(at + 12)];
+        let (digits, name) = match rest.strip_prefix(b"#") {
+            Some(rest) => (true, rest),
+            None => (false, rest),
+        };
+        let length = name.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        name.get(length) == Some(&b';')
+            && if digits { length >= 1 } else { length >= 2 && name[0].is_ascii_alphabetic() }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_and_entities_are_told_from_ordinary_signs() {
+        for tag in ["a<br>b", "</p>", "<a href=\"x\">", "1 < 2 <br/>"] {
+            assert!(has_tag(tag) && !has_entity(tag), "{tag}");
+        }
+        for entity in ["AT&amp;T", "it&#39;s", "&#x27;", "& &quot;"] {
+            assert!(has_entity(entity) && !has_tag(entity), "{entity}");
+        }
+        for plain in ["a < b > c", "<3 you>", "R&D;", "fish & chips;", "&;", "&#;", "<", "&", "x <b"] {
+            assert!(!has_tag(plain) && !has_entity(plain), "{plain}");
+        }
+    }
 }

@@ -224,7 +224,8 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    /// Unpacks into the cache folder, or into memory where there is none; what is there already is used again.
+    /// Unpacks into the cache folder, or into memory where there is none or it cannot be written; what is there already
+    /// is used again.
     fn unpack(
         &self,
         reader: impl Read,
@@ -234,13 +235,7 @@ impl Unpacker<'_> {
         total: &mut u64,
     ) -> Result<Result<Source, Reason>, Canceled> {
         let Some(cache) = &self.options.cache else {
-            let mut bytes = Vec::new();
-            let limit = self.limits.bytes.min(self.limits.memory_bytes);
-            let done = self.copy(reader, packed, limit, total, |part| {
-                bytes.extend_from_slice(part);
-                Ok(())
-            })?;
-            return Ok(done.map(|()| Source::memory(location.clone(), bytes.into(), origin.clone())));
+            return self.unpack_to_memory(reader, packed, location, origin, total);
         };
         let folder = cache.join("unpacked");
         let place = Source::memory(location.clone(), [].into(), origin.clone()).place_hash();
@@ -259,7 +254,7 @@ impl Unpacker<'_> {
         let (temporary, mut file) =
             match temporary_beside(&content).and_then(|path| Ok((path.clone(), File::create(path)?))) {
                 Ok(made) => made,
-                Err(error) => return Ok(Err(cannot_write(error))),
+                Err(_) => return self.unpack_to_memory(reader, packed, location, origin, total),
             };
         let done = self.copy(reader, packed, self.limits.bytes, total, |part| {
             file.write_all(part).map_err(cannot_write)
@@ -268,9 +263,9 @@ impl Unpacker<'_> {
         let kept = match done {
             Ok(Ok(())) => fs::rename(&temporary, &content)
                 .and_then(|()| as_source(File::open(&content)?))
-                .and_then(|source| {
-                    write_atomically(&key, source.state_key()?.as_bytes())?;
-                    Ok(source)
+                .inspect(|source| {
+                    // Without its key it is unpacked again next time, which is no harm.
+                    let _ = source.state_key().and_then(|state| write_atomically(&key, state.as_bytes()));
                 })
                 .map_err(cannot_write),
             Ok(Err(reason)) => Err(reason),
@@ -283,6 +278,23 @@ impl Unpacker<'_> {
             let _ = fs::remove_file(&temporary);
         }
         Ok(kept)
+    }
+
+    fn unpack_to_memory(
+        &self,
+        reader: impl Read,
+        packed: u64,
+        location: &Location,
+        origin: &Origin,
+        total: &mut u64,
+    ) -> Result<Result<Source, Reason>, Canceled> {
+        let mut bytes = Vec::new();
+        let limit = self.limits.bytes.min(self.limits.memory_bytes);
+        let done = self.copy(reader, packed, limit, total, |part| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        })?;
+        Ok(done.map(|()| Source::memory(location.clone(), bytes.into(), origin.clone())))
     }
 
     fn copy(

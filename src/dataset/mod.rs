@@ -44,6 +44,9 @@ pub struct OpenOptions {
     pub setting: Option<Setting>,
     /// The split, likewise.
     pub split: Option<Split>,
+    /// Where several questions files are found, let task, setting and split only fill in what a file does not tell,
+    /// since they are meant to choose among the files. One file alone is always what the user says it is.
+    pub fill_in: bool,
     /// Use the good records of files that have broken ones, instead of refusing such files.
     pub skip_broken: bool,
     /// What archives may unpack to.

