@@ -63,7 +63,7 @@ pub fn open(
             catalog.unrecognized.push(Unrecognized { location, reason, named });
             continue;
         }
-        files::open(&path, options, cancel, progress, |(location, opened)| {
+        files::open(&path, options, &|_| true, cancel, progress, |(location, opened)| {
             let read = match opened {
                 Ok(source) => read(&source, cache.as_ref(), cancel, progress)?.map(|index| (source, index)),
                 Err(reason) => Err(reason),
