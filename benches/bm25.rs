@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use lamplight::jobs::CancelToken;
 use lamplight::lamp::{Document, Query};
-use lamplight::retrieval::{Bm25, FullText, Retriever};
+use lamplight::retrieval::{Bm25, Retriever, RetrieverConfig};
 use serde::Deserialize;
 
 mod support;
@@ -79,8 +79,10 @@ fn generated() -> (Query, Vec<Document>) {
     (query_of(words(50)), documents_of(documents))
 }
 
-#[divan::bench(args = [&Bm25::default() as &dyn Retriever, &FullText], name = "rank a profile of 200")]
-fn rank(bencher: divan::Bencher<'_, '_>, retriever: &dyn Retriever) {
+#[divan::bench(args = ["bm25", "fulltext"], name = "rank a profile of 200")]
+fn rank(bencher: divan::Bencher<'_, '_>, retriever: &str) {
+    let config: RetrieverConfig = retriever.parse().expect("a retriever's short form");
+    let retriever = config.build().expect("a retriever with its usual options");
     let (query, documents) = generated();
-    bencher.bench_local(|| first(retriever, &query, &documents));
+    bencher.bench_local(|| first(&*retriever, &query, &documents));
 }

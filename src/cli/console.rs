@@ -15,12 +15,13 @@ use crate::jobs::{CancelToken, Progress};
 pub struct Console {
     json: bool,
     quiet: bool,
+    color: bool,
     cancel: CancelToken,
 }
 
 impl Console {
     /// A console on standard output and error that turns Ctrl-C into cancellation.
-    pub fn new(json: bool, quiet: bool) -> Self {
+    pub fn new(json: bool, quiet: bool, color: bool) -> Self {
         static INTERRUPTED: OnceLock<CancelToken> = OnceLock::new();
         let cancel = INTERRUPTED
             .get_or_init(|| {
@@ -36,12 +37,27 @@ impl Console {
                 token
             })
             .clone();
-        Self { json, quiet, cancel }
+        Self { json, quiet, color, cancel }
     }
 
     /// Whether machines read the output.
     pub const fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether text may carry terminal styles: standard output is a terminal that knows them, and nobody said no
+    /// (`--no-color`, or <https://no-color.org>).
+    pub fn is_styled(&self) -> bool {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        self.color && !unwanted && !dumb && io::stdout().is_terminal()
+    }
+
+    /// The columns that a line of output may take: the terminal's, else those that `COLUMNS` says, else 100.
+    pub fn width(&self) -> usize {
+        let terminal = ::console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        let said = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        terminal.or_else(said).unwrap_or(100).clamp(40, 1000)
     }
 
     /// The token that Ctrl-C cancels.

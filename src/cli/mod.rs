@@ -8,11 +8,16 @@ mod check;
 mod console;
 mod get;
 mod import_avocado;
+mod prompt;
+mod rank;
 mod sample_data;
+mod samples;
 pub mod score;
+mod search;
 mod selection;
 mod show;
 mod text;
+mod whole_file;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -21,24 +26,29 @@ use clap::{Parser, Subcommand};
 
 pub use console::{Console, Unit};
 pub use get::GetCommandError;
+pub use prompt::ShowPromptError;
 pub use score::ScoreError;
-pub use selection::{DatasetSelection, SelectionError};
-pub use show::NoSuchId;
+pub use selection::{DatasetSelection, NoSuchId, SampleChoice, SelectionError};
 
 use crate::dataset::DatasetError;
 use crate::dataset::avocado::ImportError;
 use crate::dataset::sample_set::SampleSetError;
+use crate::retrieval::{ConfigError, RankingFileError, RetrievalError};
+use crate::search::SearchError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
 #[derive(Debug, Parser)]
 #[command(name = "lamplight", version, propagate_version = true)]
 struct Cli {
     /// Print JSON for machines instead of text.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     json: bool,
     /// Print no progress.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Output")]
     quiet: bool,
+    /// Print no bold or struck-out text.
+    #[arg(long, global = true, help_heading = "Output")]
+    no_color: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -49,6 +59,9 @@ enum Command {
     Check(check::Check),
     /// Show one sample with its profile.
     Show(show::Show),
+    Search(search::SearchArgs),
+    Rank(rank::RankArgs),
+    Prompt(prompt::ShowPrompt),
     /// Score outputs against golds, as the official evaluation does.
     Score(score::ScoreArgs),
     SampleData(sample_data::SampleData),
@@ -86,6 +99,21 @@ pub enum CliError {
     /// Outputs could not be scored.
     #[error(transparent)]
     Score(#[from] ScoreError),
+    /// A profile could not be ranked.
+    #[error(transparent)]
+    Retrieval(RetrievalError),
+    /// A retriever's options make no sense.
+    #[error(transparent)]
+    Retriever(#[from] ConfigError),
+    /// A ranking file could not be used or written.
+    #[error(transparent)]
+    RankingFile(#[from] RankingFileError),
+    /// Searching, or building a search index, failed.
+    #[error(transparent)]
+    Search(SearchError),
+    /// A prompt could not be built.
+    #[error(transparent)]
+    Prompt(#[from] ShowPromptError),
     /// The sample set could not be written.
     #[error(transparent)]
     SampleSet(#[from] SampleSetError),
@@ -115,6 +143,24 @@ impl From<DatasetError> for CliError {
     }
 }
 
+impl From<RetrievalError> for CliError {
+    fn from(error: RetrievalError) -> Self {
+        match error {
+            RetrievalError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Retrieval(other),
+        }
+    }
+}
+
+impl From<SearchError> for CliError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Search(other),
+        }
+    }
+}
+
 /// Runs the command line and says how the program should end.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
@@ -125,7 +171,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
         }
     };
-    let console = Console::new(cli.json, cli.quiet);
+    let console = Console::new(cli.json, cli.quiet, !cli.no_color);
     match execute(cli.command, &console) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::DataHasErrors) => ExitCode::from(3),
@@ -143,6 +189,9 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
     match command {
         Command::Check(arguments) => arguments.run(console),
         Command::Show(arguments) => arguments.run(console),
+        Command::Search(arguments) => search::run(&arguments, console),
+        Command::Rank(arguments) => rank::run(&arguments, console),
+        Command::Prompt(arguments) => prompt::run(&arguments, console),
         Command::Score(arguments) => score::run(&arguments, console),
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),

@@ -1,12 +1,13 @@
-//! The arguments by which every command names data.
+//! The arguments by which every command names data: a dataset, and a sample in it.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::text::plain;
 use super::{CliError, Console, Unit};
 use crate::dataset::{self, Catalog, Dataset, OpenOptions, UnpackLimits};
-use crate::lamp::{Setting, Split, Task};
+use crate::lamp::{Sample, Setting, Split, Task};
 
 /// Which dataset a command works on.
 #[derive(Debug, Clone, Args)]
@@ -27,7 +28,7 @@ pub struct DatasetSelection {
     #[arg(long)]
     pub skip_broken: bool,
     /// Where indexes and unpacked files are kept; the system's cache folder by default.
-    #[arg(long, env = "LAMPLIGHT_CACHE_DIR", value_name = "FOLDER")]
+    #[arg(long, env = "LAMPLIGHT_CACHE_DIR", hide_env_values = true, value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
 }
 
@@ -55,7 +56,12 @@ pub enum SelectionError {
 }
 
 fn listed(items: &[String]) -> String {
-    items.iter().map(|item| format!("\n  {item}")).collect()
+    const SHOWN: usize = 12;
+    let mut text: String = items.iter().take(SHOWN).map(|item| format!("\n  {item}")).collect();
+    if items.len() > SHOWN {
+        text.push_str(&format!("\n  and {} more", items.len() - SHOWN));
+    }
+    text
 }
 
 fn reasons(items: &[String]) -> String {
@@ -67,10 +73,8 @@ impl DatasetSelection {
     /// they do so where there is a single questions file, and else only for what a file does not tell: there
     /// [`DatasetSelection::one`] chooses by them.
     pub fn open(&self, console: &Console, decide: bool) -> Result<Catalog, CliError> {
-        let system =
-            || directories::ProjectDirs::from("", "", "lamplight").map(|dirs| dirs.cache_dir().to_owned());
         let options = OpenOptions {
-            cache: self.cache_dir.clone().or_else(system),
+            cache: self.cache_folder(),
             task: self.task,
             setting: self.setting,
             split: self.split,
@@ -82,42 +86,89 @@ impl DatasetSelection {
         Ok(console.with_progress(Unit::Bytes, open)?)
     }
 
+    /// Where indexes are kept; `None` where the system names no such place.
+    pub fn cache_folder(&self) -> Option<PathBuf> {
+        let system =
+            || directories::ProjectDirs::from("", "", "lamplight").map(|dirs| dirs.cache_dir().to_owned());
+        self.cache_dir.clone().or_else(system)
+    }
+
     /// The one dataset that the arguments name, usable.
     pub fn one(&self, console: &Console) -> Result<Dataset, CliError> {
+        let mut fitting = self.all(console)?;
+        if fitting.len() > 1 {
+            return Err(SelectionError::Several { found: fitting.iter().map(describe).collect() }.into());
+        }
+        fitting.pop().ok_or_else(|| SelectionError::Nothing { unrecognized: Vec::new() }.into())
+    }
+
+    /// All datasets that fit the arguments, each usable and at least one.
+    pub fn all(&self, console: &Console) -> Result<Vec<Dataset>, CliError> {
         let catalog = self.open(console, false)?;
-        let describe = |dataset: &Dataset| {
-            let files = dataset.files();
-            let path =
-                files.first().map(|file| file.location.path().display().to_string()).unwrap_or_default();
-            format!("{}: {}", dataset.id(), super::text::plain(&path))
-        };
+        if catalog.datasets.is_empty() {
+            let files = catalog.unrecognized.iter().take(10);
+            let files =
+                files.map(|file| plain(&format!("{}: {}", file.location.path().display(), file.reason)));
+            return Err(SelectionError::Nothing { unrecognized: files.collect() }.into());
+        }
         let fits = |dataset: &&Dataset| {
             let id = dataset.id();
             self.task.is_none_or(|task| task == id.task)
                 && self.setting.is_none_or(|setting| setting == id.setting)
                 && self.split.is_none_or(|split| split == id.split)
         };
-        let fitting: Vec<&Dataset> = catalog.datasets.iter().filter(fits).collect();
-        match fitting.as_slice() {
-            [one] => {
-                one.ensure_usable()?;
-                Ok((*one).clone())
-            }
-            [] if catalog.datasets.is_empty() => {
-                let files = catalog.unrecognized.iter().take(10);
-                let files = files.map(|file| {
-                    super::text::plain(&format!("{}: {}", file.location.path().display(), file.reason))
-                });
-                Err(SelectionError::Nothing { unrecognized: files.collect() }.into())
-            }
-            [] => {
-                Err(SelectionError::NoneMatches { found: catalog.datasets.iter().map(describe).collect() }
-                    .into())
-            }
-            many => {
-                Err(SelectionError::Several { found: many.iter().map(|dataset| describe(dataset)).collect() }
-                    .into())
-            }
+        let fitting: Vec<Dataset> = catalog.datasets.iter().filter(fits).cloned().collect();
+        if fitting.is_empty() {
+            let found = catalog.datasets.iter().map(describe).collect();
+            return Err(SelectionError::NoneMatches { found }.into());
         }
+        // Of several, which one is meant is asked first.
+        if let [one] = fitting.as_slice() {
+            one.ensure_usable()?;
+        }
+        Ok(fitting)
+    }
+}
+
+fn describe(dataset: &Dataset) -> String {
+    let files = dataset.files();
+    let path = files.first().map(|file| file.location.path().display().to_string()).unwrap_or_default();
+    format!("{}: {}", dataset.id(), plain(&path))
+}
+
+/// Which sample of a dataset a command works on.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub struct SampleChoice {
+    /// The sample's id.
+    #[arg(long, conflicts_with = "index")]
+    pub id: Option<String>,
+    /// The sample's place in the file, from 0.
+    #[arg(long, value_name = "N")]
+    pub index: Option<usize>,
+}
+
+/// No sample has the id that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{dataset} has no sample `{id}`; its first ids are {first}")]
+pub struct NoSuchId {
+    dataset: String,
+    id: String,
+    first: String,
+}
+
+impl SampleChoice {
+    /// The place of the sample in a dataset, and the sample.
+    pub fn find(&self, dataset: &Dataset) -> Result<(usize, Sample), CliError> {
+        let first_ids = || dataset.summaries().take(5).map(|record| record.id).collect::<Vec<_>>().join(", ");
+        let index = match &self.id {
+            Some(id) => dataset.position(id).ok_or_else(|| NoSuchId {
+                dataset: dataset.id().to_string(),
+                id: plain(id),
+                first: plain(&first_ids()),
+            })?,
+            None => self.index.unwrap_or(0),
+        };
+        Ok((index, dataset.sample(index)?))
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::{Map, Value, json};
 
-use super::selection::DatasetSelection;
+use super::selection::{DatasetSelection, SampleChoice};
 use super::text::{plain, safe};
 use super::{CliError, Console, Outcome};
 use crate::dataset::Dataset;
@@ -13,41 +13,19 @@ use crate::lamp::{Query, Sample};
 
 /// Shows a sample with its profile.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["id", "index"]))]
 pub struct Show {
     #[command(flatten)]
     selection: DatasetSelection,
-    /// The sample's id.
-    #[arg(long, conflicts_with = "index", required_unless_present = "index")]
-    id: Option<String>,
-    /// The sample's place in the file, from 0.
-    #[arg(long)]
-    index: Option<usize>,
-}
-
-/// No sample has the id that was asked for.
-#[derive(Debug, thiserror::Error)]
-#[error("{dataset} has no sample `{id}`; its first ids are {first}")]
-pub struct NoSuchId {
-    dataset: String,
-    id: String,
-    first: String,
+    #[command(flatten)]
+    sample: SampleChoice,
 }
 
 impl Show {
     /// Runs the command.
     pub fn run(&self, console: &Console) -> Result<Outcome, CliError> {
         let dataset = self.selection.one(console)?;
-        let index = match (&self.id, self.index) {
-            (Some(id), _) => dataset.position(id).ok_or_else(|| NoSuchId {
-                dataset: dataset.id().to_string(),
-                id: plain(id),
-                first: plain(
-                    &dataset.summaries().take(5).map(|record| record.id).collect::<Vec<_>>().join(", "),
-                ),
-            })?,
-            (None, index) => index.unwrap_or(0),
-        };
-        let sample = dataset.sample(index)?;
+        let (index, sample) = self.sample.find(&dataset)?;
         if console.is_json() {
             console.print_json(&as_json(&dataset, index, &sample))?;
         } else {

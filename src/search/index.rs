@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use tantivy::collector::TopDocs;
 use tantivy::directory::{MmapDirectory, RamDirectory};
+use tantivy::error::DataCorruption;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::query::{BooleanQuery, ConstScoreQuery, Occur, Query, TermQuery};
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, Schema, Value};
@@ -120,6 +121,25 @@ impl Index {
         Self::open_path(&path).map(Some)
     }
 
+    /// Takes away the index that [`Index::open`] would open, such as a damaged one, if there is one. Another program
+    /// that uses it keeps what it has open.
+    ///
+    /// # Errors
+    /// Where the key cannot be a name, or the folder cannot be changed.
+    pub fn discard(folder: &Path, key: &str) -> Result<(), SearchError> {
+        let path = finished_path(folder, key)?;
+        let out_of_the_way = folder.join(partial_name(key));
+        // Renamed first, so that nobody opens what is left half way.
+        match fs::rename(&path, &out_of_the_way) {
+            Ok(()) => {
+                let _ = fs::remove_dir_all(&out_of_the_way); // what is left is removed by a later builder
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(SearchError::Folder { path, source }),
+        }
+    }
+
     fn open_path(path: &Path) -> Result<Self, SearchError> {
         let open = || -> tantivy::Result<Self> {
             let mut index = tantivy::Index::open_in_dir(path)?;
@@ -127,6 +147,12 @@ impl Index {
             let (expected, fields) = schema();
             if index.schema() != expected {
                 return Err(tantivy::TantivyError::SchemaError("it has other fields".to_owned()));
+            }
+            // A damaged file that is only noticed while it is searched would be an error too late, or a panic.
+            let damaged = index.validate_checksum()?;
+            if let Some(file) = damaged.iter().min() {
+                let comment = format!("{} is not as it was written", file.display());
+                return Err(DataCorruption::comment_only(comment).into());
             }
             Self::of(&index, fields)
         };
@@ -254,14 +280,11 @@ impl IndexBuilder {
     /// # Errors
     /// Where the key cannot be a name, or the folder cannot be written.
     pub fn in_folder(folder: &Path, key: &str) -> Result<Self, SearchError> {
-        static BUILDERS: AtomicU32 = AtomicU32::new(0);
         let finished = finished_path(folder, key)?;
         let failed = |source| SearchError::Folder { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         remove_left_behind(folder);
-        let number = BUILDERS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{key}-{LAYOUT}.{PARTIAL}{}-{number}", std::process::id());
-        let place = Place { working: folder.join(name), finished };
+        let place = Place { working: folder.join(partial_name(key)), finished };
         fs::create_dir(&place.working).map_err(failed)?;
         let (schema, fields) = schema();
         let directory = MmapDirectory::open(&place.working).map_err(tantivy::TantivyError::from)?;
@@ -346,6 +369,13 @@ fn finished_path(folder: &Path, key: &str) -> Result<PathBuf, SearchError> {
         return Err(SearchError::BadKey { key: key.chars().take(120).collect() });
     }
     Ok(folder.join(format!("{key}-{LAYOUT}")))
+}
+
+/// A name that no other builder uses, in this program or in another.
+fn partial_name(key: &str) -> String {
+    static NAMES: AtomicU32 = AtomicU32::new(0);
+    let number = NAMES.fetch_add(1, Ordering::Relaxed);
+    format!("{key}-{LAYOUT}.{PARTIAL}{}-{number}", std::process::id())
 }
 
 /// Removes the folders of builders that were killed long ago; what cannot be looked at is left alone.
@@ -526,6 +556,37 @@ mod tests {
         fs::write(path.join("meta.json"), "{").unwrap();
         let error = Index::open(folder.path(), "abc").err().unwrap();
         assert!(error.to_string().contains("abc-v1"), "{error}");
+        Index::discard(folder.path(), "abc").unwrap();
+        assert!(Index::open(folder.path(), "abc").unwrap().is_none());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        Index::discard(folder.path(), "abc").unwrap();
+    }
+
+    #[test]
+    fn one_changed_byte_in_any_file_is_noticed_or_harmless() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(fill(IndexBuilder::in_folder(folder.path(), "abc").unwrap()));
+        let files: Vec<PathBuf> =
+            fs::read_dir(folder.path().join("abc-v1")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut noticed = 0;
+        for file in files.iter().filter(|file| file.is_file()) {
+            let good = fs::read(file).unwrap();
+            for at in [0, good.len() / 2] {
+                let Some(&byte) = good.get(at) else { continue };
+                let mut bad = good.clone();
+                bad[at] = byte ^ 0x55;
+                fs::write(file, bad).unwrap();
+                match Index::open(folder.path(), "abc") {
+                    Ok(index) => drop(index.unwrap().search("houses", 9, Scope::Both).unwrap()),
+                    Err(error) => {
+                        noticed += 1;
+                        assert!(matches!(error, SearchError::Damaged { .. }), "{error}");
+                    }
+                }
+            }
+            fs::write(file, good).unwrap();
+        }
+        assert!(noticed >= 10, "{noticed}");
     }
 
     #[test]
