@@ -22,11 +22,14 @@ const HARMLESS: u64 = 64 << 20;
 /// What became of one file or archive entry.
 pub(super) type Opened = (Location, Result<Source, Reason>);
 
+/// A file or archive entry with its whole content, or why that cannot be had.
+pub type WholeFile = (Location, Result<Vec<u8>, Reason>);
+
+/// A path that a walk met, with the reason where it is nothing to open.
+type Listed = (PathBuf, Result<(), Reason>);
+
 /// The files under the named paths, sorted; those that cannot be listed come with their reason.
-pub(super) fn list(
-    paths: &[PathBuf],
-    cancel: &CancelToken,
-) -> Result<Vec<(PathBuf, Result<(), Reason>)>, DatasetError> {
+pub(super) fn list(paths: &[PathBuf], cancel: &CancelToken) -> Result<Vec<Listed>, DatasetError> {
     let mut walk = Walk { files: Vec::new(), seen: HashSet::new(), visited: HashSet::new(), cancel };
     for path in paths {
         let metadata =
@@ -41,7 +44,7 @@ pub(super) fn list(
 }
 
 struct Walk<'a> {
-    files: Vec<(PathBuf, Result<(), Reason>)>,
+    files: Vec<Listed>,
     seen: HashSet<PathBuf>,
     visited: HashSet<PathBuf>,
     cancel: &'a CancelToken,
@@ -149,7 +152,7 @@ pub fn read_whole(
     path: &Path,
     wanted: &dyn Fn(&str) -> bool,
     cancel: &CancelToken,
-) -> Result<Vec<(Location, Result<Vec<u8>, Reason>)>, DatasetError> {
+) -> Result<Vec<WholeFile>, DatasetError> {
     let options = OpenOptions::default();
     let limit = options.limits.memory_bytes;
     let progress = Progress::new();
