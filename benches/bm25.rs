@@ -3,6 +3,15 @@
 //! With `-- --json FILE` it ranks the data that the peer's script writes with `--dump` (a list of `{docs, query}`), on one
 //! thread, and prints one JSON line to put beside the peer's; see `benches/README.md`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its figures and fails as it likes"
+)]
+
 use std::path::Path;
 use std::time::Instant;
 

@@ -5,7 +5,14 @@
 //! The best of three repetitions, per second of the clock and per second of processor time (Linux); the prompt is
 //! the same text that the script for llama.cpp repeats.
 
-#![allow(clippy::print_stdout, reason = "its output is its result")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its figures and fails as it likes"
+)]
 
 use std::time::Instant;
 

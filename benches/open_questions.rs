@@ -5,7 +5,14 @@
 //! equal parts, fetching the bytes from the system, finding the ends of texts, and the mispredicted branches
 //! between many short ones.
 
-#![allow(clippy::expect_used, clippy::print_stdout, reason = "a benchmark speaks to a terminal and may stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its figures and fails as it likes"
+)]
 
 mod support;
 

@@ -2,7 +2,14 @@
 //!
 //! `tokens_of_finished_prompts` is the floor: what counting the finished prompts alone costs.
 
-#![allow(clippy::expect_used, reason = "a benchmark without its data has nothing to measure")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its figures and fails as it likes"
+)]
 
 use std::io::Read;
 use std::path::Path;

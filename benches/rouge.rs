@@ -4,7 +4,14 @@
 //! JSON array of `[prediction, reference]`, and prints one line of JSON. What limits it: reading and hashing the
 //! characters; the subsequences themselves are a few additions a pair.
 
-#![allow(clippy::expect_used, clippy::print_stdout, reason = "a benchmark speaks to a terminal and may stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its figures and fails as it likes"
+)]
 
 use std::time::Instant;
 

@@ -4,9 +4,10 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::print_stdout,
     clippy::panic,
-    reason = "a benchmark may fail loudly"
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its figures and fails as it likes"
 )]
 
 use std::path::PathBuf;

@@ -31,7 +31,7 @@ fn both_ways_of_computing_agree_at_the_extremes_of_every_kind() {
             let mut byte = || match (extreme, nibbles, signed) {
                 (true, true, _) => 0xff,
                 (true, _, true) => {
-                    if numbers.next() % 2 == 0 {
+                    if numbers.next().is_multiple_of(2) {
                         127
                     } else {
                         129
