@@ -1,7 +1,12 @@
 //! The T5 engine against reference outputs of transformers 5.23: encoder outputs, logits, losses, gradients, training
 //! steps, and every hypothesis of greedy and beam search, on both paths.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test asserts in the plainest way")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test asserts in the plainest way"
+)]
 
 mod support;
 
