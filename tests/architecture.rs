@@ -32,6 +32,7 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("tokenizers", &["model"]),
     ("candle_core", &["model"]),
     ("candle_nn", &["model"]),
+    ("minijinja", &["model"]),
     ("mail_parser", &["dataset"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

@@ -100,6 +100,36 @@ fn a_zip_of_some_tasks_against_a_folder_of_all() {
 }
 
 #[test]
+fn gzipped_files_score_like_plain_ones_wherever_they_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let (golds, preds) = (outputs("LaMP_3", &[("1", "4")]), outputs("LaMP_3", &[("1", "2")]));
+    write(folder.path(), "golds/notes.txt", "not an outputs file");
+    write(folder.path(), "golds/dev_questions.json", "[]");
+    std::fs::write(folder.path().join("golds/dev_outputs.json.gz"), gzip(&golds)).unwrap();
+    std::fs::write(folder.path().join("p.json.gz"), gzip(&preds)).unwrap();
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(folder.path().join("p.zip")).unwrap());
+    zip.start_file("LaMP_3.json.gz", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(&gzip(&preds)).unwrap();
+    zip.start_file("readme.txt", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.finish().unwrap();
+    for golds in ["golds", "golds/dev_outputs.json.gz"] {
+        for preds in ["p.json.gz", "p.zip"] {
+            let output = score(folder.path(), &["--golds", golds, "--preds", preds, "--json"]);
+            assert_eq!(json_of(&output)["results"][0]["figures"][0]["value"], 2.0, "{golds} {preds}");
+        }
+    }
+    let empty = tempfile::tempdir().unwrap();
+    let output = score(folder.path(), &["--golds", "golds", "--preds", empty.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("holds no .json or .json.gz file of outputs"));
+}
+
+#[test]
 fn ids_that_differ_are_refused_and_named() {
     let (golds, preds) =
         (outputs("LaMP_1", &[("1", "[1]"), ("2", "[1]")]), outputs("LaMP_1", &[("2", "[1]"), ("02", "[1]")]));
@@ -176,9 +206,11 @@ fn damaged_and_absent_files_are_errors() {
     zip.start_file("p.json", zip::write::SimpleFileOptions::default()).unwrap();
     zip.finish().unwrap();
     std::fs::write(folder.path().join("cut.zip"), b"PK\x03\x04").unwrap();
-    for (name, words) in
-        [("p.zip", "is no JSON"), ("cut.zip", "cannot read the zip"), ("absent", "cannot read absent")]
-    {
+    for (name, words) in [
+        ("p.zip", "is no JSON"),
+        ("cut.zip", "cannot read cut.zip: the archive is damaged"),
+        ("absent", "cannot read absent"),
+    ] {
         let output = score(folder.path(), &["--golds", "g.json", "--preds", name]);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1));

@@ -1,55 +1,32 @@
-//! Files of golds and of outputs: one file, a zip, or a folder with one file a task.
+//! Files of golds and of outputs: one file, plain or gzipped, a zip, or a folder with one file a task.
 //!
-//! Knows the official outputs format and the tasks; nothing of metrics. Reading is bounded, whatever a zip claims.
+//! Knows the official outputs format and the tasks; nothing of metrics, nor of how files are packed.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::dataset::{self, DatasetError, Reason};
+use crate::jobs::CancelToken;
 use crate::lamp::Task;
-
-/// The most bytes that one file may hold, unpacked.
-const MAX_BYTES: u64 = 1 << 30;
-/// The most entries that a zip may list, and the deepest folder that is looked into.
-const MAX_ENTRIES: usize = 10_000;
-const MAX_DEPTH: usize = 4;
 
 /// A file of golds or outputs could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswersError {
-    /// It could not be read.
-    #[error("cannot read {}", path.display())]
+    /// Nothing could be read at all, or the work was canceled.
+    #[error(transparent)]
+    Data(#[from] DatasetError),
+    /// A file, or the entry of a zip, could not be read.
+    #[error("cannot read {}: {reason}", path.display())]
     Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A zip is damaged.
-    #[error("cannot read the zip {}", path.display())]
-    Zip {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: zip::result::ZipError,
-    },
-    /// It is larger than any real file of outputs.
-    #[error("{} holds more than 1 GiB, unpacked; give a file in the outputs format", path.display())]
-    TooLarge {
         /// The file, with the entry of a zip.
         path: PathBuf,
-    },
-    /// A zip lists too many entries, or a folder lies too deep.
-    #[error("{} holds too many files or folders; give one with a file a task", path.display())]
-    TooMany {
-        /// The zip or folder.
-        path: PathBuf,
+        /// Why.
+        reason: Reason,
     },
     /// A zip or folder without any JSON file.
-    #[error("{} holds no .json file of outputs", path.display())]
+    #[error("{} holds no .json or .json.gz file of outputs", path.display())]
     Empty {
         /// The zip or folder.
         path: PathBuf,
@@ -109,47 +86,19 @@ pub struct Answers {
 
 impl Answers {
     /// Reads a file, or every JSON file of a zip or folder, in order of their names.
-    pub fn read(path: &Path) -> Result<Vec<Self>, AnswersError> {
-        let failed = |source| AnswersError::Read { path: path.to_owned(), source };
-        if path.is_dir() {
-            let mut files = Vec::new();
-            list(path, 0, &mut files)?;
-            files.sort();
-            if files.is_empty() {
-                return Err(AnswersError::Empty { path: path.to_owned() });
-            }
-            return files.iter().map(|file| parse(file, &read_bounded(File::open(file), file)?)).collect();
-        }
-        let is_zip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
-        if !is_zip {
-            return Ok(vec![parse(path, &read_bounded(File::open(path), path)?)?]);
-        }
-        let broken = |source| AnswersError::Zip { path: path.to_owned(), source };
-        let mut archive = zip::ZipArchive::new(File::open(path).map_err(failed)?).map_err(broken)?;
-        if archive.len() > MAX_ENTRIES {
-            return Err(AnswersError::TooMany { path: path.to_owned() });
-        }
-        let names: Result<Vec<String>, _> = archive.file_names().map(|name| Ok(name?.into_owned())).collect();
-        let mut names = names.map_err(broken)?;
-        names.retain(|name| is_answers(name));
-        names.sort();
-        if names.is_empty() {
+    pub fn read(path: &Path, cancel: &CancelToken) -> Result<Vec<Self>, AnswersError> {
+        let files = dataset::read_whole(path, &is_answers, cancel)?;
+        if files.is_empty() {
             return Err(AnswersError::Empty { path: path.to_owned() });
         }
-        // All entries together may hold as much as one file: a small zip must not fill the memory.
-        let mut left = MAX_BYTES;
-        let mut found = Vec::new();
-        for name in names {
-            let inner = path.join(&name);
-            let mut bytes = Vec::new();
-            let entry = archive.by_name(&name).map_err(broken)?;
-            let failed = |source| AnswersError::Read { path: inner.clone(), source };
-            entry.take(left + 1).read_to_end(&mut bytes).map_err(failed)?;
-            left =
-                left.checked_sub(bytes.len() as u64).ok_or(AnswersError::TooLarge { path: inner.clone() })?;
-            found.push(parse(&inner, &bytes)?);
-        }
-        Ok(found)
+        let read = |(location, bytes): dataset::WholeFile| {
+            let path = location.path();
+            match bytes {
+                Ok(bytes) => parse(&path, &bytes),
+                Err(reason) => Err(AnswersError::Read { path, reason }),
+            }
+        };
+        files.into_iter().map(read).collect()
     }
 
     /// Which of the tasks with the file's official id this is; `LaMP_2` is decided by whose labels occur more.
@@ -175,35 +124,8 @@ impl Answers {
 /// Whether a file of a zip or folder may hold outputs.
 fn is_answers(name: &str) -> bool {
     let lower = name.to_lowercase();
-    lower.ends_with(".json") && !lower.contains("questions") && !lower.starts_with("__macosx")
-}
-
-fn list(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), AnswersError> {
-    let failed = |source| AnswersError::Read { path: folder.to_owned(), source };
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
-        if files.len() >= MAX_ENTRIES || depth > MAX_DEPTH {
-            return Err(AnswersError::TooMany { path: folder.to_owned() });
-        }
-        // Links are not followed: they may lead in circles.
-        if entry.file_type().map_err(failed)?.is_dir() {
-            list(&path, depth + 1, files)?;
-        } else if is_answers(&entry.file_name().to_string_lossy()) {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn read_bounded(file: io::Result<File>, path: &Path) -> Result<Vec<u8>, AnswersError> {
-    let mut bytes = Vec::new();
-    let read = file.and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-    read.map_err(|source| AnswersError::Read { path: path.to_owned(), source })?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(AnswersError::TooLarge { path: path.to_owned() });
-    }
-    Ok(bytes)
+    let is_json = lower.ends_with(".json") || lower.ends_with(".json.gz");
+    is_json && !lower.contains("questions") && !lower.starts_with("__macosx")
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Answers, AnswersError> {
@@ -225,11 +147,9 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Answers, AnswersError> {
             .find(|id| id.eq_ignore_ascii_case(&name.replace('-', "_")))
     };
     let official_id = match task {
-        None | Some(Value::Null) => path
-            .iter()
-            .rev()
-            .filter_map(|part| part.to_str())
-            .find_map(|part| official(part.trim_end_matches(".json").get(..6)?)),
+        None | Some(Value::Null) => {
+            path.iter().rev().filter_map(|part| part.to_str()).find_map(|part| official(part.get(..6)?))
+        }
         Some(given) => {
             let unknown = || AnswersError::UnknownTask { path: path.to_owned(), given: given.to_string() };
             Some(given.as_str().and_then(official).ok_or_else(unknown)?)

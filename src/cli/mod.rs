@@ -6,6 +6,7 @@
 pub mod answers;
 mod check;
 mod console;
+mod generate;
 mod get;
 mod import_avocado;
 mod prompt;
@@ -33,6 +34,7 @@ pub use selection::{DatasetSelection, NoSuchId, SampleChoice, SelectionError};
 use crate::dataset::DatasetError;
 use crate::dataset::avocado::ImportError;
 use crate::dataset::sample_set::SampleSetError;
+use crate::model::ModelError;
 use crate::retrieval::{ConfigError, RankingFileError, RetrievalError};
 use crate::search::SearchError;
 
@@ -55,6 +57,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Answer one prompt with a model.
+    Generate(generate::Generate),
     /// List the datasets under files and folders, and report what is wrong with them.
     Check(check::Check),
     /// Show one sample with its profile.
@@ -84,6 +88,17 @@ pub enum CliError {
     /// Standard output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
+    /// The prompt could not be read.
+    #[error("cannot read the prompt from {name}: {source}")]
+    PromptSource {
+        /// A file, or standard input.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A model could not be loaded or used.
+    #[error(transparent)]
+    Model(ModelError),
     /// Data could not be read.
     #[error(transparent)]
     Dataset(DatasetError),
@@ -161,6 +176,15 @@ impl From<SearchError> for CliError {
     }
 }
 
+impl From<ModelError> for CliError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Canceled(canceled) => Self::Canceled(canceled),
+            error => Self::Model(error),
+        }
+    }
+}
+
 /// Runs the command line and says how the program should end.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
@@ -187,6 +211,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
     match command {
+        Command::Generate(generate) => generate.run(console),
         Command::Check(arguments) => arguments.run(console),
         Command::Show(arguments) => arguments.run(console),
         Command::Search(arguments) => search::run(&arguments, console),

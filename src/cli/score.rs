@@ -161,7 +161,9 @@ struct TaskResult {
 
 /// Runs the command.
 pub fn run(args: &ScoreArgs, console: &Console) -> Result<Outcome, CliError> {
-    let pairs = pair_up(args, console)?;
+    let pairs = pair_up(args, console);
+    console.cancel().check()?; // a reading that was broken off is no failure
+    let pairs = pairs?;
     let wordnet = if args.all_metrics { find_wordnet(args.wordnet.as_deref())? } else { None };
     let mut results = Vec::with_capacity(pairs.len());
     for (task, golds, preds) in pairs {
@@ -193,7 +195,8 @@ pub fn run(args: &ScoreArgs, console: &Console) -> Result<Outcome, CliError> {
 
 /// Finds each task's golds and outputs.
 fn pair_up(args: &ScoreArgs, console: &Console) -> Result<Vec<(Task, Answers, Answers)>, ScoreError> {
-    let (mut golds, mut preds) = (Answers::read(&args.golds)?, Answers::read(&args.preds)?);
+    let (mut golds, mut preds) =
+        (Answers::read(&args.golds, console.cancel())?, Answers::read(&args.preds, console.cancel())?);
     if let Some(task) = args.task {
         let wanted = |answers: &Answers| answers.official_id.is_none_or(|id| id == task.official_id());
         for side in [&mut golds, &mut preds] {

@@ -10,7 +10,7 @@ use super::files;
 use super::index::{Index, IndexCache, Kind};
 use super::recognize::{self, Hints, TaskHint};
 use super::scan::{ScanError, scan};
-use super::set::{DataFile, Dataset, DatasetId};
+use super::set::{DataFile, Dataset, DatasetId, Inner};
 use super::source::{Location, Source};
 use crate::jobs::{CancelToken, Canceled, Progress};
 use crate::lamp::Split;
@@ -63,7 +63,7 @@ pub fn open(
             catalog.unrecognized.push(Unrecognized { location, reason, named });
             continue;
         }
-        files::open(&path, options, cancel, progress, |(location, opened)| {
+        files::open(&path, options, &|_| true, cancel, progress, |(location, opened)| {
             let read = match opened {
                 Ok(source) => read(&source, cache.as_ref(), cancel, progress)?.map(|index| (source, index)),
                 Err(reason) => Err(reason),
@@ -167,7 +167,7 @@ fn pair(found: Vec<Found>, options: &OpenOptions, catalog: &mut Catalog) {
             contradicted.push(format!("the records are of {task}, and the outputs file says {name}"));
         }
         let outputs = outputs.map(|(file, _)| file);
-        let mut inner = Dataset::new(id, file, outputs, rankings, options.skip_broken);
+        let mut inner = Inner::new(id, file, outputs, rankings, options.skip_broken);
         inner.contradicted = contradicted;
         inner.split_assumed = split.is_none();
         catalog.datasets.push(Dataset::from_inner(inner));

@@ -17,9 +17,12 @@ use FindingKind as Kind;
 /// How many record ids a finding names.
 const NAMED: usize = 5;
 
-/// What was found so far: how often, and where first.
+/// How often something was found, and the first places and ids.
+type Count = (usize, Vec<(usize, String)>);
+
+/// What was found so far.
 #[derive(Debug, Default)]
-struct Tally(BTreeMap<(Kind, Option<Field>), (usize, Vec<(usize, String)>)>);
+struct Tally(BTreeMap<(Kind, Option<Field>), Count>);
 
 impl Tally {
     fn add(&mut self, kind: Kind, field: Option<Field>, place: usize, id: &str) {
@@ -135,9 +138,8 @@ impl Dataset {
         let without: Vec<&str> =
             self.summaries().filter(|record| !record.has_reference).map(|record| record.id).collect();
         let first = |ids: &[&str]| ids.iter().take(NAMED).map(|&id| id.to_owned()).collect::<Vec<_>>();
-        if without.len() < self.len() && !without.is_empty() {
-            findings.push(Finding::new(Kind::GoldsMissing, without.len(), first(&without)));
-        } else if without.len() == self.len() && self.inner().outputs.is_some() {
+        let some_are_there = without.len() < self.len() || self.inner().outputs.is_some();
+        if !without.is_empty() && some_are_there {
             findings.push(Finding::new(Kind::GoldsMissing, without.len(), first(&without)));
         } else if !without.is_empty() && self.id().split != Split::Test {
             findings.push(Finding::new(Kind::GoldsAbsent, without.len(), first(&without)));

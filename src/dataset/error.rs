@@ -162,6 +162,12 @@ pub enum Reason {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A file larger than what may be read whole.
+    #[error("more than {limit} bytes, the limit for a file of this kind; name one in the outputs format")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// Content that unpacks to implausibly much.
     #[error("unpacks to more than {ratio} times its size, like an archive made to fill disks; it is refused")]
     UnpackRatio {

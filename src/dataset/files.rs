@@ -22,11 +22,14 @@ const HARMLESS: u64 = 64 << 20;
 /// What became of one file or archive entry.
 pub(super) type Opened = (Location, Result<Source, Reason>);
 
+/// A file or archive entry with its whole content, or why that cannot be had.
+pub type WholeFile = (Location, Result<Vec<u8>, Reason>);
+
+/// A path that a walk met, with the reason where it is nothing to open.
+type Listed = (PathBuf, Result<(), Reason>);
+
 /// The files under the named paths, sorted; those that cannot be listed come with their reason.
-pub(super) fn list(
-    paths: &[PathBuf],
-    cancel: &CancelToken,
-) -> Result<Vec<(PathBuf, Result<(), Reason>)>, DatasetError> {
+pub(super) fn list(paths: &[PathBuf], cancel: &CancelToken) -> Result<Vec<Listed>, DatasetError> {
     let mut walk = Walk { files: Vec::new(), seen: HashSet::new(), visited: HashSet::new(), cancel };
     for path in paths {
         let metadata =
@@ -41,7 +44,7 @@ pub(super) fn list(
 }
 
 struct Walk<'a> {
-    files: Vec<(PathBuf, Result<(), Reason>)>,
+    files: Vec<Listed>,
     seen: HashSet<PathBuf>,
     visited: HashSet<PathBuf>,
     cancel: &'a CancelToken,
@@ -102,10 +105,11 @@ fn is_data_name(name: &str) -> bool {
     [".json", ".json.gz", ".zip"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// Opens one file; an archive gives each of its entries.
+/// Opens one file; an archive gives each of its entries whose name is wanted.
 pub(super) fn open(
     path: &Path,
     options: &OpenOptions,
+    wanted: &dyn Fn(&str) -> bool,
     cancel: &CancelToken,
     progress: &Progress,
     mut each: impl FnMut(Opened) -> Result<(), Canceled>,
@@ -127,7 +131,7 @@ pub(super) fn open(
         Ok(opened) => opened,
         Err(error) => return each((location, Err(Reason::Unreadable(error)))),
     };
-    let unpacker = Unpacker { options, limits: options.limits, cancel, progress };
+    let unpacker = Unpacker { options, wanted, limits: options.limits, cancel, progress };
     match &magic[..count] {
         [0x1f, 0x8b, ..] => {
             let reader = flate2::read::MultiGzDecoder::new(BufReader::new(file));
@@ -137,6 +141,43 @@ pub(super) fn open(
         b"PK\x03\x04" | b"PK\x05\x06" => unpacker.archive(file, path, &origin, &mut each),
         _ => each((location.clone(), Ok(Source::file(location, file, len, origin)))),
     }
+}
+
+/// The whole content of a JSON file, plain or packed, or of those files of a folder or zip whose name is wanted, sorted
+/// by path: for files that are small beside the memory, such as outputs. Each comes with its bytes or why not.
+///
+/// # Errors
+/// [`DatasetError`] where the path cannot be read at all, and cancellation.
+pub fn read_whole(
+    path: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+    cancel: &CancelToken,
+) -> Result<Vec<WholeFile>, DatasetError> {
+    let options = OpenOptions::default();
+    let limit = options.limits.memory_bytes;
+    let progress = Progress::new();
+    let mut found = Vec::new();
+    for (file, listed) in list(&[path.to_owned()], cancel)? {
+        let name = file.strip_prefix(path).unwrap_or(&file).to_string_lossy().into_owned();
+        // A file that is named is wanted, whatever it is called; what is found beside must look like it.
+        if !name.is_empty() && (listed.is_err() || !wanted(&name)) {
+            continue;
+        }
+        open(&file, &options, wanted, cancel, &progress, |(location, source)| {
+            let bytes = source.and_then(|source| {
+                if source.len() > limit {
+                    return Err(Reason::TooLarge { limit });
+                }
+                let mut bytes = vec![0; source.len() as usize];
+                source.read_exact_at(0, &mut bytes).map_err(Reason::Unreadable)?;
+                Ok(bytes)
+            });
+            found.push((location, bytes));
+            Ok(())
+        })?;
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
 }
 
 fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
@@ -154,6 +195,7 @@ fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 struct Unpacker<'a> {
     options: &'a OpenOptions,
+    wanted: &'a dyn Fn(&str) -> bool,
     limits: UnpackLimits,
     cancel: &'a CancelToken,
     progress: &'a Progress,
@@ -202,6 +244,9 @@ impl Unpacker<'_> {
                 }
                 Err(error) => (format!("entry {number}"), Some(bad_archive(error))),
             };
+            if !(self.wanted)(&name) {
+                continue;
+            }
             let location = Location { file: path.to_owned(), entry: Some(name.clone()) };
             let source = match problem {
                 Some(problem) => Err(problem),

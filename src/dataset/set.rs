@@ -140,14 +140,14 @@ pub(super) struct Inner {
     pub split_assumed: bool,
 }
 
-impl Dataset {
-    pub(super) fn new(
+impl Inner {
+    pub fn new(
         id: DatasetId,
         questions: DataFile,
         outputs: Option<Arc<DataFile>>,
         rankings: Vec<Arc<DataFile>>,
         skip_broken: bool,
-    ) -> Inner {
+    ) -> Self {
         let needed = record::required_entry_fields(id.task);
         let mut samples = Vec::new();
         let mut broken = questions.index.broken.clone();
@@ -171,7 +171,7 @@ impl Dataset {
             }
         }
         broken.sort_by_key(|record| record.position);
-        Inner {
+        Self {
             id,
             questions,
             outputs,
@@ -184,7 +184,9 @@ impl Dataset {
             split_assumed: false,
         }
     }
+}
 
+impl Dataset {
     pub(super) fn from_inner(inner: Inner) -> Self {
         Self(Arc::new(inner))
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::gguf::GgufError;
 use super::tokenizer::TokenizerError;
 use super::weights::WeightsError;
 use crate::jobs::Canceled;
@@ -121,7 +122,39 @@ pub enum ModelError {
     /// Arithmetic on tensors failed.
     #[error("tensor arithmetic failed: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// A GGUF model cannot be loaded or used.
+    #[error(transparent)]
+    Gguf(#[from] Box<GgufError>),
+    /// A path that holds no model that is known.
+    #[error("{path} holds no model: give a GGUF file, a folder with config.json and weights of a T5 model, or a script such as scripted:echo", path = path.display())]
+    UnknownModel {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A scripted model's name is not understood.
+    #[error(
+        "cannot read {part:?} in {name:?}; scripts are scripted:echo, scripted:word=NUMBER and scripted:answer=TEXT, \
+         followed by ,delay=MILLISECONDS or ,fail=NUMBER where wanted"
+    )]
+    Script {
+        /// The name.
+        name: String,
+        /// The part.
+        part: String,
+    },
+    /// A scripted model failed as its script says.
+    #[error("the scripted model fails here, at prompt {index} of the batch, as its script says")]
+    ScriptedFailure {
+        /// The prompt's place in the batch, from 0.
+        index: usize,
+    },
     /// The work was canceled.
     #[error(transparent)]
     Canceled(#[from] Canceled),
+}
+
+impl From<GgufError> for ModelError {
+    fn from(error: GgufError) -> Self {
+        Self::Gguf(Box::new(error))
+    }
 }

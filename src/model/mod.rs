@@ -6,7 +6,10 @@ mod device;
 mod encoder;
 mod error;
 mod generation;
+pub mod gguf;
 mod kernels;
+mod load;
+pub mod scripted;
 pub mod t5;
 mod tokenizer;
 pub mod weights;
@@ -18,4 +21,5 @@ pub use error::ModelError;
 pub use generation::{
     EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
 };
+pub use load::{LoadOptions, LoadedModel, load};
 pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};

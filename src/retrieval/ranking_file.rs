@@ -1,5 +1,6 @@
 //! Rankings in the official format: one JSON object from sample id to its entry ids, the best first.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::fs::{self, File};
@@ -240,10 +241,13 @@ impl<'de> Deserialize<'de> for Parsed {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed, A::Error> {
                 let mut parsed = Parsed { rankings: BTreeMap::new(), repeated: None };
                 while let Some((id, entries)) = map.next_entry::<String, Vec<String>>()? {
-                    if parsed.rankings.contains_key(&id) {
-                        parsed.repeated.get_or_insert(id);
-                    } else {
-                        parsed.rankings.insert(id, entries);
+                    match parsed.rankings.entry(id) {
+                        Entry::Vacant(place) => {
+                            place.insert(entries);
+                        }
+                        Entry::Occupied(known) => {
+                            parsed.repeated.get_or_insert_with(|| known.key().clone());
+                        }
                     }
                 }
                 Ok(parsed)

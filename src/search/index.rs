@@ -11,14 +11,13 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use tantivy::collector::TopDocs;
 use tantivy::directory::{MmapDirectory, RamDirectory};
-use tantivy::error::DataCorruption;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::query::{BooleanQuery, ConstScoreQuery, Occur, Query, TermQuery};
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, Schema, Value};
 use tantivy::snippet::SnippetGenerator;
 use tantivy::{DocId, IndexReader, IndexWriter, ReloadPolicy, Score, SegmentReader, TantivyDocument, Term};
 
-use super::{SearchError, analyzer, query};
+use super::{SearchError, analyzer, query, seal};
 use crate::jobs::CancelToken;
 use crate::lamp::Sample;
 
@@ -142,17 +141,12 @@ impl Index {
 
     fn open_path(path: &Path) -> Result<Self, SearchError> {
         let open = || -> tantivy::Result<Self> {
+            seal::check(path)?;
             let mut index = tantivy::Index::open_in_dir(path)?;
             index.set_tokenizers(analyzer::tokenizers());
             let (expected, fields) = schema();
             if index.schema() != expected {
                 return Err(tantivy::TantivyError::SchemaError("it has other fields".to_owned()));
-            }
-            // A damaged file that is only noticed while it is searched would be an error too late, or a panic.
-            let damaged = index.validate_checksum()?;
-            if let Some(file) = damaged.iter().min() {
-                let comment = format!("{} is not as it was written", file.display());
-                return Err(DataCorruption::comment_only(comment).into());
             }
             Self::of(&index, fields)
         };
@@ -352,6 +346,8 @@ impl IndexBuilder {
             return Ok(Index::of(&index, fields)?);
         };
         drop(index); // an open file keeps its folder from being renamed on Windows
+        let sealed = seal::seal(&place.working);
+        sealed.map_err(|source| SearchError::Folder { path: place.working.clone(), source })?;
         if let Err(source) = fs::rename(&place.working, &place.finished)
             && !place.finished.is_dir()
         {
@@ -563,30 +559,29 @@ mod tests {
     }
 
     #[test]
-    fn one_changed_byte_in_any_file_is_noticed_or_harmless() {
+    fn a_changed_or_cut_file_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         drop(fill(IndexBuilder::in_folder(folder.path(), "abc").unwrap()));
         let files: Vec<PathBuf> =
             fs::read_dir(folder.path().join("abc-v1")).unwrap().map(|entry| entry.unwrap().path()).collect();
         let mut noticed = 0;
-        for file in files.iter().filter(|file| file.is_file()) {
+        for file in files.iter().filter(|file| file.extension().is_none_or(|kind| kind != "lock")) {
             let good = fs::read(file).unwrap();
             for at in [0, good.len() / 2] {
                 let Some(&byte) = good.get(at) else { continue };
                 let mut bad = good.clone();
                 bad[at] = byte ^ 0x55;
-                fs::write(file, bad).unwrap();
-                match Index::open(folder.path(), "abc") {
-                    Ok(index) => drop(index.unwrap().search("houses", 9, Scope::Both).unwrap()),
-                    Err(error) => {
-                        noticed += 1;
-                        assert!(matches!(error, SearchError::Damaged { .. }), "{error}");
-                    }
+                for damage in [&bad[..], &good[..at], b"damaged"] {
+                    fs::write(file, damage).unwrap();
+                    let error = Index::open(folder.path(), "abc").err().unwrap();
+                    assert!(matches!(error, SearchError::Damaged { .. }), "{error}");
+                    noticed += 1;
                 }
             }
             fs::write(file, good).unwrap();
         }
-        assert!(noticed >= 10, "{noticed}");
+        assert!(noticed >= 30, "{noticed}");
+        assert!(Index::open(folder.path(), "abc").unwrap().is_some());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod analyzer;
 mod index;
 mod query;
 mod scores;
+mod seal;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,49 @@
+//! A model by what its path holds.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::gguf::{GgufModel, GgufOptions};
+use super::scripted::{self, CharacterTokenizer, Scripted};
+use super::t5::{T5Model, T5Options};
+use super::{Generator, HfTokenizer, ModelError, TextTokenizer};
+
+/// How a model is loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoadOptions {
+    /// What concerns GGUF models.
+    pub gguf: GgufOptions,
+    /// What concerns T5 models.
+    pub t5: T5Options,
+}
+
+/// A model, and how it sees text.
+pub struct LoadedModel {
+    /// What answers.
+    pub generator: Box<dyn Generator + Send>,
+    /// Its tokenizer, which may outlive it.
+    pub tokenizer: Arc<dyn TextTokenizer>,
+}
+
+/// Loads a model: a GGUF file, a folder with a T5 model, or a scripted one by its name (`scripted:echo`).
+///
+/// # Errors
+/// A path that holds no model that is known; whatever is wrong with the model.
+pub fn load(model: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelError> {
+    if let Some(name) = model.to_str().filter(|name| name.starts_with(scripted::PREFIX)) {
+        let generator = Box::new(Scripted::parse(name)?);
+        return Ok(LoadedModel { generator, tokenizer: Arc::new(CharacterTokenizer) });
+    }
+    let metadata = std::fs::metadata(model);
+    let metadata = metadata.map_err(|source| ModelError::Read { path: model.to_owned(), source })?;
+    if metadata.is_dir() {
+        if !model.join("config.json").is_file() {
+            return Err(ModelError::UnknownModel { path: model.to_owned() });
+        }
+        let tokenizer = Arc::new(HfTokenizer::from_file(&model.join("tokenizer.json"))?);
+        return Ok(LoadedModel { generator: Box::new(T5Model::load(model, options.t5)?), tokenizer });
+    }
+    let model = GgufModel::load(model, &options.gguf)?;
+    let tokenizer = model.tokenizer();
+    Ok(LoadedModel { generator: Box::new(model), tokenizer })
+}
