@@ -1,5 +1,7 @@
 //! Real LaMP records, which may not be copied here: read from the shared folder, ignored where that is absent.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

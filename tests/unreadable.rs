@@ -1,5 +1,7 @@
 //! Files that the system refuses to read; ignored where it refuses nothing, as to an administrator.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
 mod support;
 
 use std::process::ExitCode;
@@ -29,7 +31,7 @@ fn refused() -> Option<tempfile::TempDir> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0)).ok()?;
+        std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000)).ok()?;
     }
     std::fs::File::open(&locked).is_err().then_some(folder)
 }
