@@ -1,6 +1,6 @@
 //! Opening and checking real LaMP records, which lie outside the repository.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
 

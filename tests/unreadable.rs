@@ -1,6 +1,6 @@
 //! Files that the system refuses to read; ignored where it refuses nothing, as to an administrator.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! What the benchmarks share: their arguments, and how much processor time and memory they took.
 
 #![allow(dead_code, reason = "each benchmark uses its own part")]
+#![allow(clippy::expect_used, reason = "a benchmark may stop")]
 
 use std::path::PathBuf;
 
