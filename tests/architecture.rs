@@ -93,6 +93,10 @@ fn the_scan_sees_through_groups_macros_and_supers() {
         used("use super::x; mod inner { use super::super::y; use super::super::super::z; }", &["a", "b"]),
         ["z"]
     );
+    let named = |code: &str| names(parse(code), "library");
+    assert!(named("use library::A;") && named("f(library::g())") && named("use ::library::A;") && named("use library;"));
+    assert!(named("extern crate library;") && named("impl ::library::T for A {}"));
+    assert!(!named("fn library() {} a.library(); a::library::b(); use a::library; let library = 1; // library::a"));
     assert_eq!(used("use crate::a::b; pub(crate) fn f() {} const S: &str = \"crate::zzz\";", &["q"]), ["a"]);
 }
 
@@ -226,10 +230,21 @@ fn is_super(token: Option<&TokenTree>) -> bool {
     matches!(token, Some(TokenTree::Ident(word)) if word == "super")
 }
 
+/// Whether a path begins with the library's name; a function or variable of that name does not count.
 fn names(tokens: TokenStream, library: &str) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => word == library,
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    tokens.iter().enumerate().any(|(at, token)| match token {
+        TokenTree::Ident(word) if word == library => {
+            let continues = at >= 2 && path_separator(&tokens, at - 2) && !begins_anew(&tokens, at);
+            let used = at > 0 && matches!(&tokens[at - 1], TokenTree::Ident(word) if word == "use" || word == "crate");
+            used || (path_separator(&tokens, at + 1) && !continues)
+        }
         TokenTree::Group(group) => names(group.stream(), library),
         _ => false,
     })
+}
+
+/// Whether the `::` before `at` begins a path (`::library`) instead of continuing one (`a::library`).
+fn begins_anew(tokens: &[TokenTree], at: usize) -> bool {
+    at < 3 || !matches!(&tokens[at - 3], TokenTree::Ident(word) if word != "use")
 }
