@@ -94,9 +94,16 @@ fn the_scan_sees_through_groups_macros_and_supers() {
         ["z"]
     );
     let named = |code: &str| names(parse(code), "library");
-    assert!(named("use library::A;") && named("f(library::g())") && named("use ::library::A;") && named("use library;"));
+    assert!(
+        named("use library::A;")
+            && named("f(library::g())")
+            && named("use ::library::A;")
+            && named("use library;")
+    );
     assert!(named("extern crate library;") && named("impl ::library::T for A {}"));
-    assert!(!named("fn library() {} a.library(); a::library::b(); use a::library; let library = 1; // library::a"));
+    assert!(!named(
+        "fn library() {} a.library(); a::library::b(); use a::library; let library = 1; // library::a"
+    ));
     assert_eq!(used("use crate::a::b; pub(crate) fn f() {} const S: &str = \"crate::zzz\";", &["q"]), ["a"]);
 }
 
@@ -236,7 +243,8 @@ fn names(tokens: TokenStream, library: &str) -> bool {
     tokens.iter().enumerate().any(|(at, token)| match token {
         TokenTree::Ident(word) if word == library => {
             let continues = at >= 2 && path_separator(&tokens, at - 2) && !begins_anew(&tokens, at);
-            let used = at > 0 && matches!(&tokens[at - 1], TokenTree::Ident(word) if word == "use" || word == "crate");
+            let used = at > 0
+                && matches!(&tokens[at - 1], TokenTree::Ident(word) if word == "use" || word == "crate");
             used || (path_separator(&tokens, at + 1) && !continues)
         }
         TokenTree::Group(group) => names(group.stream(), library),
@@ -246,5 +254,10 @@ fn names(tokens: TokenStream, library: &str) -> bool {
 
 /// Whether the `::` before `at` begins a path (`::library`) instead of continuing one (`a::library`).
 fn begins_anew(tokens: &[TokenTree], at: usize) -> bool {
-    at < 3 || !matches!(&tokens[at - 3], TokenTree::Ident(word) if word != "use")
+    const BEFORE_A_PATH: [&str; 8] = ["use", "impl", "for", "as", "dyn", "in", "return", "where"];
+    at < 3
+        || match &tokens[at - 3] {
+            TokenTree::Ident(word) => BEFORE_A_PATH.iter().any(|before| word == before),
+            _ => true,
+        }
 }
