@@ -120,7 +120,9 @@ pub(super) fn run(arguments: ImportArgs, console: &Console) -> Result<Outcome, C
     if missing > 0 {
         let names = first.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = if arguments.report.is_some() { "" } else { "; `--report FILE` lists all" };
-        console.note(&format!("{missing} places name a mail that cannot be read, such as {names}{more}"));
+        console.note(&format!(
+            "mails that cannot be read are named in {missing} of the places, {names} among them{more}"
+        ));
     }
     if console.is_json() {
         let files = done
@@ -146,9 +148,9 @@ pub(super) fn run(arguments: ImportArgs, console: &Console) -> Result<Outcome, C
 }
 
 fn say(file: &Imported, console: &Console) {
-    let dropped = if file.dropped > 0 { format!(", {} left out", file.dropped) } else { String::new() };
+    let dropped = if file.dropped > 0 { format!(" ({} left out)", file.dropped) } else { String::new() };
     console.note(&format!(
-        "{}: {} records{dropped}, {} mails put in, {} missing",
+        "{}: records {}{dropped}, mails put in {}, missing {}",
         file.path.display(),
         file.records,
         file.filled,

@@ -1,7 +1,6 @@
 //! `lamplight score`: the official evaluation's drop-in, for one task or for several at once.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -344,28 +343,22 @@ fn first_ids(ids: &[String]) -> String {
 }
 
 fn table(results: &[TaskResult]) -> String {
-    let mut text = format!(
-        "{:8} {:10} {:>9}  {:19} {:>7} {:>10}\n",
-        "task", "metric", "value", "95 % interval", "samples", "not parsed"
-    );
+    let header = ["Task", "Metric", "Value", "95 % interval", "Samples", "Not parsed"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
     for TaskResult { aggregate, .. } in results {
-        for figure in &aggregate.figures {
-            let interval =
-                figure.interval.map_or_else(String::new, |i| format!("{:.4} to {:.4}", i.low, i.high));
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                "{:8} {:10} {:>9.4}  {:19} {:>7} {:>10}",
-                aggregate.task.id(),
-                figure.metric.name(),
-                figure.value,
-                interval,
-                aggregate.samples,
-                aggregate.parse_failures
-            );
-        }
+        rows.extend(aggregate.figures.iter().map(|figure| {
+            let interval = figure.interval.map(|i| format!("{:.4} to {:.4}", i.low, i.high));
+            vec![
+                aggregate.task.id().to_owned(),
+                figure.metric.name().to_owned(),
+                format!("{:.4}", figure.value),
+                interval.unwrap_or_else(|| "–".to_owned()),
+                aggregate.samples.to_string(),
+                aggregate.parse_failures.to_string(),
+            ]
+        }));
     }
-    text
+    super::text::table(&rows, &[2, 4, 5])
 }
 
 fn csv_writer<W: std::io::Write>(out: W) -> csv::Writer<W> {
