@@ -1,7 +1,7 @@
 //! GGUF language models: Llama, Gemma 3, Qwen 2 and 3, Phi 3, on the processor.
 //!
-//! The file is mapped and its header checked first ([`header`]); the tokenizer and the chat template come from it
-//! too. Weights are packed for kernels of our own ([`kernel`], [`matrix`]) and one decoder ([`decoder`]) runs all
+//! The file is mapped and its header checked first (`header`); the tokenizer and the chat template come from it
+//! too. Weights are packed for kernels of our own (`kernel`, `matrix`) and one decoder (`decoder`) runs all
 //! architectures. candle-transformers has quantized models of the same names, but they depart from llama.cpp in ways
 //! that change answers: its Gemma 3 gates with SiLU instead of GELU, sees one token too many through its windows,
 //! ignores them while writing, and hides everything that came in earlier pieces of a prompt; none stretches rotary
