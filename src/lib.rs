@@ -13,6 +13,7 @@
 //! - [`retrieval`]: rankings of a profile's entries.
 //! - [`prompt`]: what the model reads.
 //! - [`metrics`]: answers to scores.
+//! - [`whole_file`]: files that appear whole or not at all.
 //! - [`cli`]: all of it from a terminal.
 
 pub mod cli;
@@ -25,3 +26,4 @@ pub mod model;
 pub mod prompt;
 pub mod retrieval;
 pub mod search;
+pub mod whole_file;

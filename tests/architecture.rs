@@ -15,14 +15,29 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 const ARROWS: &[(&str, &[&str])] = &[
     ("lamp", &[]),
     ("jobs", &[]),
+    ("whole_file", &[]),
     ("fetch", &["jobs"]),
-    ("dataset", &["lamp", "jobs", "fetch"]),
+    ("dataset", &["lamp", "jobs", "fetch", "whole_file"]),
     ("metrics", &["lamp"]),
     ("search", &["lamp", "jobs"]),
-    ("model", &["jobs", "fetch"]),
-    ("retrieval", &["lamp", "model", "search", "jobs"]),
+    ("model", &["jobs", "fetch", "whole_file"]),
+    ("retrieval", &["lamp", "model", "search", "jobs", "whole_file"]),
     ("prompt", &["lamp", "model"]),
-    ("cli", &["lamp", "jobs", "fetch", "dataset", "metrics", "search", "model", "retrieval", "prompt"]),
+    (
+        "cli",
+        &[
+            "lamp",
+            "jobs",
+            "whole_file",
+            "fetch",
+            "dataset",
+            "metrics",
+            "search",
+            "model",
+            "retrieval",
+            "prompt",
+        ],
+    ),
 ];
 
 /// A library and the only rooms that may name it.

@@ -91,7 +91,7 @@ impl Answers {
         if files.is_empty() {
             return Err(AnswersError::Empty { path: path.to_owned() });
         }
-        let read = |(location, bytes): dataset::WholeFile| {
+        let read = |(location, bytes): dataset::ReadFile| {
             let path = location.path();
             match bytes {
                 Ok(bytes) => parse(&path, &bytes),

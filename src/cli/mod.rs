@@ -18,7 +18,6 @@ mod search;
 mod selection;
 mod show;
 mod text;
-mod whole_file;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 //! built-in templates, to start one's own from.
 
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -14,7 +14,6 @@ use super::rank::RETRIEVERS;
 use super::samples::in_order;
 use super::selection::{DatasetSelection, SampleChoice};
 use super::text::{fitted, plain, safe, table};
-use super::whole_file::WholeFile;
 use super::{CliError, Console, Outcome};
 use crate::dataset::Dataset;
 use crate::lamp::{Document, Query, Sample, Task};
@@ -24,6 +23,7 @@ use crate::prompt::{
     Template, TemplateError, UnknownPreset,
 };
 use crate::retrieval::{Completeness, RankingFile, Retriever, RetrieverConfig};
+use crate::whole_file::WholeFile;
 
 /// Show what the model would read for a sample with the cuts marked, or write the prompts of a whole dataset.
 #[derive(Debug, Args)]
@@ -355,7 +355,7 @@ impl Maker<'_> {
             },
             |(made, json)| {
                 counts.add(&made);
-                Ok(out.write(json.as_bytes()).map_err(failed)?)
+                Ok(out.write_all(json.as_bytes()).map_err(failed)?)
             },
         )?;
         out.finish().map_err(failed)?;

@@ -23,7 +23,7 @@ const HARMLESS: u64 = 64 << 20;
 pub(super) type Opened = (Location, Result<Source, Reason>);
 
 /// A file or archive entry with its whole content, or why that cannot be had.
-pub type WholeFile = (Location, Result<Vec<u8>, Reason>);
+pub type ReadFile = (Location, Result<Vec<u8>, Reason>);
 
 /// A path that a walk met, with the reason where it is nothing to open.
 type Listed = (PathBuf, Result<(), Reason>);
@@ -152,7 +152,7 @@ pub fn read_whole(
     path: &Path,
     wanted: &dyn Fn(&str) -> bool,
     cancel: &CancelToken,
-) -> Result<Vec<WholeFile>, DatasetError> {
+) -> Result<Vec<ReadFile>, DatasetError> {
     let options = OpenOptions::default();
     let limit = options.limits.memory_bytes;
     let progress = Progress::new();

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 pub use catalog::{Catalog, Unrecognized, open};
 pub use error::{DatasetError, FileFault, Reason};
-pub use files::{WholeFile, read_whole};
+pub use files::{ReadFile, read_whole};
 pub use finding::{Finding, FindingKind, Severity};
 pub use index::BrokenRecord;
 pub use lexer::SyntaxProblem;

@@ -1,5 +1,7 @@
 //! What turns texts into vectors.
 
+use serde::{Deserialize, Serialize};
+
 use super::ModelError;
 use crate::jobs::CancelToken;
 
@@ -24,11 +26,32 @@ impl Matrix {
     }
 }
 
+/// What an encoder was trained to find before a text, by what the text is; empty for most.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prefixes {
+    /// Before a query (E5: `query: `).
+    pub query: String,
+    /// Before a document (E5: `passage: `).
+    pub document: String,
+}
+
 /// A model that turns a text into a vector.
-pub trait Encoder {
-    /// One row a text, in the texts' order; none depends on which others are in the batch.
+pub trait Encoder: Send {
+    /// One row a text, in the texts' order; none depends on which others are in the batch. The texts carry their
+    /// [`Prefixes`] already; what is too long is cut at its end.
     ///
     /// # Errors
     /// [`ModelError::Canceled`] soon after the token is canceled; else what is wrong with a text or the model.
     fn encode(&mut self, cancel: &CancelToken, texts: &[&str]) -> Result<Matrix, ModelError>;
+
+    /// What the vectors depend on beside the text: weights, tokenizer, pooling, normalization, length and kind of numbers, as a
+    /// short text. Equal identities give equal vectors, so that they can be kept.
+    fn identity(&self) -> &str;
+
+    /// The length of a vector.
+    fn dimensions(&self) -> usize;
+
+    /// What goes before a text of each role.
+    fn prefixes(&self) -> &Prefixes;
 }

@@ -5,6 +5,7 @@
 mod device;
 mod encoder;
 mod error;
+mod fingerprint;
 mod generation;
 pub mod gguf;
 mod kernels;
@@ -16,8 +17,9 @@ pub mod weights;
 mod words;
 
 pub use device::{DeviceChoice, DeviceInfo, Precision};
-pub use encoder::{Encoder, Matrix};
+pub use encoder::{Encoder, Matrix, Prefixes};
 pub use error::ModelError;
+pub use fingerprint::fingerprint;
 pub use generation::{
     EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
 };

@@ -3,14 +3,15 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::Ranking;
 use crate::lamp::Document;
+use crate::whole_file::WholeFile;
 
 /// Rankings of many samples, read from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -260,9 +261,7 @@ impl<'de> Deserialize<'de> for Parsed {
 /// Writes a ranking file sample by sample. The file appears when all is written; dropped before
 /// [`RankingWriter::finish`], the writer leaves what was there before.
 pub struct RankingWriter {
-    /// `None` once finished.
-    out: Option<BufWriter<File>>,
-    partial: PathBuf,
+    out: WholeFile,
     path: PathBuf,
     written: HashSet<String>,
 }
@@ -274,12 +273,8 @@ impl RankingWriter {
     /// Where its folder cannot be written.
     pub fn create(path: &Path) -> Result<Self, RankingFileError> {
         let failed = |source| RankingFileError::Write { path: path.to_owned(), source };
-        let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
-        let mut partial_name = name.to_owned();
-        partial_name.push(format!(".partial-{}", std::process::id()));
-        let partial = path.with_file_name(partial_name);
-        let out = BufWriter::new(File::create(&partial).map_err(failed)?);
-        let mut writer = Self { out: Some(out), partial, path: path.to_owned(), written: HashSet::new() };
+        let out = WholeFile::create(path).map_err(failed)?;
+        let mut writer = Self { out, path: path.to_owned(), written: HashSet::new() };
         writer.write(b"{")?;
         Ok(writer)
     }
@@ -306,36 +301,19 @@ impl RankingWriter {
     /// Where the file cannot be written; then what was there before still is.
     pub fn finish(mut self) -> Result<(), RankingFileError> {
         self.write(b"}\n")?;
-        let Some(out) = self.out.take() else { return Ok(()) };
-        let place = || {
-            let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.sync_all()?;
-            drop(file);
-            fs::rename(&self.partial, &self.path)
-        };
-        place().map_err(|source| {
-            let _ = fs::remove_file(&self.partial); // nobody can use half a file
-            RankingFileError::Write { path: self.path.clone(), source }
-        })
+        self.out.finish().map_err(|source| RankingFileError::Write { path: self.path, source })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), RankingFileError> {
-        let result = self.out.as_mut().map_or(Ok(()), |out| out.write_all(bytes));
-        result.map_err(|source| RankingFileError::Write { path: self.path.clone(), source })
+        self.out
+            .write_all(bytes)
+            .map_err(|source| RankingFileError::Write { path: self.path.clone(), source })
     }
 
     fn write_json<T: serde::Serialize>(&mut self, value: &T) -> Result<(), RankingFileError> {
         let json = serde_json::to_vec(value)
             .map_err(|source| RankingFileError::Write { path: self.path.clone(), source: source.into() })?;
         self.write(&json)
-    }
-}
-
-impl Drop for RankingWriter {
-    fn drop(&mut self) {
-        if self.out.take().is_some() {
-            let _ = fs::remove_file(&self.partial);
-        }
     }
 }
 

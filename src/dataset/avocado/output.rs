@@ -1,8 +1,7 @@
 //! A file of records that appears whole or not at all.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -10,20 +9,19 @@ use flate2::write::GzEncoder;
 use serde_json::{Map, Value};
 
 use super::ImportError;
+use crate::whole_file::WholeFile;
 
 /// A list of records being written beside its final path. Dropped unfinished, it leaves nothing.
 pub(super) struct Output {
     target: PathBuf,
-    unfinished: PathBuf,
-    /// `None` once the file is finished.
-    sink: Option<Sink>,
+    sink: Sink,
     begun: bool,
     any: bool,
 }
 
 enum Sink {
-    Plain(BufWriter<File>),
-    Gzip(Box<GzEncoder<BufWriter<File>>>),
+    Plain(WholeFile),
+    Gzip(Box<GzEncoder<WholeFile>>),
 }
 
 impl Sink {
@@ -39,31 +37,27 @@ impl Sink {
             Sink::Plain(writer) => writer,
             Sink::Gzip(writer) => writer.finish()?,
         };
-        writer.into_inner()?.sync_all()
+        writer.finish()
     }
 }
 
 impl Output {
     /// Begins a file; a name that ends in `.gz` has it compressed.
     pub(super) fn create(target: &Path) -> Result<Self, ImportError> {
-        let mut unfinished = OsString::from(target.as_os_str());
-        unfinished.push(".new");
-        let unfinished = PathBuf::from(unfinished);
         let create = || {
             if let Some(folder) = target.parent() {
                 fs::create_dir_all(folder)?;
             }
-            File::create(&unfinished)
+            WholeFile::create(target)
         };
-        let file = create().map_err(|source| ImportError::File { path: unfinished.clone(), source })?;
-        let file = BufWriter::with_capacity(1 << 18, file);
+        let file = create().map_err(|source| ImportError::File { path: target.to_owned(), source })?;
         let gzip = target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
         let sink = if gzip {
             Sink::Gzip(Box::new(GzEncoder::new(file, Compression::default())))
         } else {
             Sink::Plain(file)
         };
-        Ok(Self { target: target.to_owned(), unfinished, sink: Some(sink), begun: false, any: false })
+        Ok(Self { target: target.to_owned(), sink, begun: false, any: false })
     }
 
     /// Writes what stands before the records, the first time it is called.
@@ -87,24 +81,10 @@ impl Output {
     /// Writes what stands after the records, and gives the file its name.
     pub(super) fn finish(mut self, tail: &[u8]) -> Result<(), ImportError> {
         self.write(|writer| writer.write_all(tail))?;
-        let Some(sink) = self.sink.take() else { return Ok(()) };
-        let named = sink.close().and_then(|()| fs::rename(&self.unfinished, &self.target));
-        named.map_err(|source| {
-            let _ = fs::remove_file(&self.unfinished); // the error is told; this is only tidying
-            ImportError::File { path: self.target.clone(), source }
-        })
+        self.sink.close().map_err(|source| ImportError::File { path: self.target, source })
     }
 
     fn write(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), ImportError> {
-        let Some(sink) = &mut self.sink else { return Ok(()) };
-        write(sink.writer()).map_err(|source| ImportError::File { path: self.unfinished.clone(), source })
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if self.sink.take().is_some() {
-            let _ = fs::remove_file(&self.unfinished);
-        }
+        write(self.sink.writer()).map_err(|source| ImportError::File { path: self.target.clone(), source })
     }
 }

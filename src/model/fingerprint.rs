@@ -1,0 +1,114 @@
+//! What identifies a model: the content of its files, wherever they lie.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::ModelError;
+use super::weights::Checkpoint;
+use crate::jobs::{CancelToken, Progress};
+
+/// The files of a model folder, beside its weights, that change what it answers.
+const SMALL_FILES: [&str; 5] =
+    ["config.json", "tokenizer.json", "generation_config.json", "modules.json", "1_Pooling/config.json"];
+
+/// A hash of the files that decide what a model answers: a GGUF file, or a folder's weights, configuration and
+/// tokenizer. Equal for equal content, whatever the folder is called and whatever else lies in it.
+///
+/// # Errors
+/// A file that cannot be read, a folder without weights, or [`ModelError::Canceled`].
+pub fn fingerprint(model: &Path, cancel: &CancelToken, progress: &Progress) -> Result<String, ModelError> {
+    let files = files(model)?;
+    let mut total = 0;
+    for (_, path) in &files {
+        total += std::fs::metadata(path).map_err(|source| read_error(path, source))?.len();
+    }
+    progress.start("Hashing", total);
+    let mut all = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    for (name, path) in &files {
+        let mut file = File::open(path).map_err(|source| read_error(path, source))?;
+        let mut hash = Sha256::new();
+        loop {
+            cancel.check()?;
+            let count = file.read(&mut buffer).map_err(|source| read_error(path, source))?;
+            if count == 0 {
+                break;
+            }
+            hash.update(&buffer[..count]);
+            progress.add(count as u64);
+        }
+        all.update(name.as_bytes());
+        all.update([0]);
+        all.update(hash.finalize());
+    }
+    Ok(hex::encode(all.finalize()))
+}
+
+/// The files that count, by a name that does not depend on where the model lies, in a fixed order.
+fn files(model: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
+    let metadata = std::fs::metadata(model).map_err(|source| read_error(model, source))?;
+    if !metadata.is_dir() {
+        return Ok(vec![("model".to_owned(), model.to_owned())]);
+    }
+    let mut files: Vec<(String, PathBuf)> = Checkpoint::open(model)?
+        .files()
+        .map(|path| {
+            (
+                path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+                path.to_owned(),
+            )
+        })
+        .collect();
+    files.extend(
+        SMALL_FILES
+            .iter()
+            .map(|name| ((*name).to_owned(), model.join(name)))
+            .filter(|(_, path)| path.is_file()),
+    );
+    files.sort();
+    Ok(files)
+}
+
+fn read_error(path: &Path, source: std::io::Error) -> ModelError {
+    ModelError::Read { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_counts_and_neither_place_nor_other_files() {
+        let (cancel, progress) = (CancelToken::new(), Progress::default());
+        let of = |path: &Path| fingerprint(path, &cancel, &progress).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let write = |model: &str, name: &str, text: &str| {
+            let model = folder.path().join(model);
+            std::fs::create_dir_all(&model).unwrap();
+            std::fs::write(model.join(name), text).unwrap();
+            model
+        };
+        let weights =
+            safetensors::serialize(Vec::<(String, safetensors::tensor::TensorView<'_>)>::new(), None)
+                .unwrap();
+        let weights = String::from_utf8(weights).unwrap();
+        for model in ["a", "b"] {
+            write(model, "model.safetensors", &weights);
+            write(model, "config.json", "{}");
+        }
+        let (a, b) = (write("a", "README.md", "one"), write("b", "README.md", "two"));
+        assert_eq!(of(&a), of(&b));
+        write("b", "config.json", "{ }");
+        assert_ne!(of(&a), of(&b));
+        let file = write("c", "x.gguf", "GGUF").join("x.gguf");
+        assert_eq!(of(&file), of(&write("c", "y.gguf", "GGUF").join("y.gguf")));
+        let missing = fingerprint(&folder.path().join("d"), &cancel, &progress).unwrap_err();
+        assert!(missing.to_string().contains("cannot read"), "{missing}");
+        let canceled = CancelToken::new();
+        canceled.cancel();
+        assert!(matches!(fingerprint(&a, &canceled, &progress), Err(ModelError::Canceled(_))));
+    }
+}

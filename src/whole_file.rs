@@ -1,0 +1,99 @@
+//! A file that appears whole or not at all.
+//!
+//! Knows nothing of what is written, and of no format.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A file being written beside its final path. Dropped unfinished, it leaves what was there before.
+pub struct WholeFile {
+    /// `None` once finished.
+    out: Option<BufWriter<File>>,
+    partial: PathBuf,
+    path: PathBuf,
+}
+
+impl WholeFile {
+    /// Begins a file; its folder must exist.
+    ///
+    /// # Errors
+    /// A path without a file name, or a folder that cannot be written.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        let mut partial_name = name.to_owned();
+        partial_name.push(format!(".partial-{}", std::process::id()));
+        let partial = path.with_file_name(partial_name);
+        let out = Some(BufWriter::with_capacity(1 << 18, File::create(&partial)?));
+        Ok(Self { out, partial, path: path.to_owned() })
+    }
+
+    /// Writes a whole file at once.
+    ///
+    /// # Errors
+    /// As [`WholeFile::create`] and [`WholeFile::finish`].
+    pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = Self::create(path)?;
+        file.write_all(bytes)?;
+        file.finish()
+    }
+
+    /// Puts the file in its place once its bytes have reached the disk.
+    ///
+    /// # Errors
+    /// What the system says; then what was there before still is.
+    pub fn finish(mut self) -> io::Result<()> {
+        let Some(out) = self.out.take() else { return Ok(()) };
+        let place = || {
+            let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.sync_all()?;
+            drop(file); // an open file cannot be renamed everywhere
+            fs::rename(&self.partial, &self.path)
+        };
+        place().inspect_err(|_| {
+            let _ = fs::remove_file(&self.partial); // nobody can use half a file
+        })
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // There is a file as long as someone can write to it.
+        self.out.as_mut().map_or(Ok(bytes.len()), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for WholeFile {
+    fn drop(&mut self) {
+        if self.out.take().is_some() {
+            let _ = fs::remove_file(&self.partial);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unfinished_file_leaves_the_old_one_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        WholeFile::put(&path, b"old").unwrap();
+        let mut file = WholeFile::create(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        drop(file);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        let mut file = WholeFile::create(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        file.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(WholeFile::create(Path::new("..")).is_err());
+    }
+}
