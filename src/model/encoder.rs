@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ModelError;
+use super::{DeviceChoice, ModelError, Precision};
 use crate::jobs::CancelToken;
 
 /// Rows of equal length, one after the other.
@@ -24,6 +24,35 @@ impl Matrix {
     pub fn row(&self, index: usize) -> &[f32] {
         self.values.get(index * self.columns..(index + 1) * self.columns).unwrap_or_default()
     }
+}
+
+/// How the vectors of a text's tokens become the text's vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// The mean over all tokens, special ones included (Contriever, MiniLM, E5).
+    Mean,
+    /// The first token's (BGE).
+    Cls,
+}
+
+/// How an encoder is loaded. What is `None` is what the model's folder says, else the default named there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EncoderOptions {
+    /// Where.
+    pub device: DeviceChoice,
+    /// With which numbers.
+    pub precision: Precision,
+    /// Threads on the processor; 0 for as many as it has cores.
+    pub threads: usize,
+    /// By default what `1_Pooling/config.json` says, else the mean.
+    pub pooling: Option<Pooling>,
+    /// Whether vectors get length 1: by default if `modules.json` says so, else not.
+    pub normalize: Option<bool>,
+    /// By default none.
+    pub prefixes: Option<Prefixes>,
+    /// Tokens of a text that are read, special ones included: by default what `sentence_bert_config.json` says, else all that the model can.
+    pub max_tokens: Option<usize>,
 }
 
 /// What an encoder was trained to find before a text, by what the text is; empty for most.

@@ -142,6 +142,25 @@ pub enum ModelError {
         /// The part.
         part: String,
     },
+    /// A scripted encoder's name is not understood.
+    #[error(
+        "{name:?} is no scripted encoder; there is scripted:words=256, with any number of dimensions up to {most}"
+    )]
+    EncoderScript {
+        /// The name.
+        name: String,
+        /// The most dimensions.
+        most: usize,
+    },
+    /// A path that holds no encoder that is known.
+    #[error(
+        "{path} holds no encoder: give a folder with config.json, tokenizer.json and weights of a BERT-shaped model, \
+         or a script such as scripted:words=256", path = path.display()
+    )]
+    UnknownEncoder {
+        /// The path.
+        path: PathBuf,
+    },
     /// A scripted model failed as its script says.
     #[error("the scripted model fails here, at prompt {index} of the batch, as its script says")]
     ScriptedFailure {

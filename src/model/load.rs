@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::gguf::{GgufModel, GgufOptions};
-use super::scripted::{self, CharacterTokenizer, Scripted};
+use super::scripted::{self, CharacterTokenizer, Scripted, WordEncoder};
 use super::t5::{T5Model, T5Options};
-use super::{Generator, HfTokenizer, ModelError, TextTokenizer};
+use super::{Encoder, EncoderOptions, Generator, HfTokenizer, ModelError, TextTokenizer};
+use crate::jobs::{CancelToken, Progress};
 
 /// How a model is loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,4 +47,20 @@ pub fn load(model: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelErr
     let model = GgufModel::load(model, &options.gguf)?;
     let tokenizer = model.tokenizer();
     Ok(LoadedModel { generator: Box::new(model), tokenizer })
+}
+
+/// Loads an encoder: a folder with a BERT-shaped model, or a scripted one by its name (`scripted:words=256`).
+///
+/// # Errors
+/// A path that holds no encoder that is known; whatever is wrong with it; [`ModelError::Canceled`].
+pub fn load_encoder(
+    model: &Path,
+    _options: &EncoderOptions,
+    _cancel: &CancelToken,
+    _progress: &Progress,
+) -> Result<Box<dyn Encoder>, ModelError> {
+    match model.to_str() {
+        Some(name) if name.starts_with(scripted::PREFIX) => Ok(Box::new(WordEncoder::parse(name)?)),
+        _ => Err(ModelError::UnknownEncoder { path: model.to_owned() }),
+    }
 }

@@ -17,11 +17,11 @@ pub mod weights;
 mod words;
 
 pub use device::{DeviceChoice, DeviceInfo, Precision};
-pub use encoder::{Encoder, Matrix, Prefixes};
+pub use encoder::{Encoder, EncoderOptions, Matrix, Pooling, Prefixes};
 pub use error::ModelError;
 pub use fingerprint::fingerprint;
 pub use generation::{
     EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
 };
-pub use load::{LoadOptions, LoadedModel, load};
+pub use load::{LoadOptions, LoadedModel, load, load_encoder};
 pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};

@@ -2,7 +2,11 @@
 //!
 //! Its tokens are characters, so that whoever counts or cuts tokens finds them as in any other model.
 
+mod words;
+
 use std::time::{Duration, Instant};
+
+pub use words::WordEncoder;
 
 use super::{
     FinishReason, Generation, GenerationConfig, Generator, Hypothesis, ModelError, PromptInput, TextStart,
