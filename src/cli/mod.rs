@@ -6,6 +6,7 @@
 pub mod answers;
 mod check;
 mod console;
+mod embed;
 mod generate;
 mod get;
 mod import_avocado;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use console::{Console, Unit};
+pub use embed::EmbedError;
 pub use get::GetCommandError;
 pub use prompt::ShowPromptError;
 pub use score::ScoreError;
@@ -58,6 +60,8 @@ struct Cli {
 enum Command {
     /// Answer one prompt with a model.
     Generate(generate::Generate),
+    /// Turn texts into vectors with an encoder, or show how like they are.
+    Embed(embed::Embed),
     /// List the datasets under files and folders, and report what is wrong with them.
     Check(check::Check),
     /// Show one sample with its profile.
@@ -98,6 +102,9 @@ pub enum CliError {
     /// A model could not be loaded or used.
     #[error(transparent)]
     Model(ModelError),
+    /// Texts could not be embedded.
+    #[error(transparent)]
+    Embed(EmbedError),
     /// Data could not be read.
     #[error(transparent)]
     Dataset(DatasetError),
@@ -211,6 +218,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
     match command {
         Command::Generate(generate) => generate.run(console),
+        Command::Embed(embed) => embed.run(console),
         Command::Check(arguments) => arguments.run(console),
         Command::Show(arguments) => arguments.run(console),
         Command::Search(arguments) => search::run(&arguments, console),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::bert::BertError;
 use super::gguf::GgufError;
 use super::tokenizer::TokenizerError;
 use super::weights::WeightsError;
@@ -125,6 +126,9 @@ pub enum ModelError {
     /// A GGUF model cannot be loaded or used.
     #[error(transparent)]
     Gguf(#[from] Box<GgufError>),
+    /// An encoder cannot be loaded or used.
+    #[error(transparent)]
+    Bert(#[from] BertError),
     /// A path that holds no model that is known.
     #[error("{path} holds no model: give a GGUF file, a folder with config.json and weights of a T5 model, or a script such as scripted:echo", path = path.display())]
     UnknownModel {

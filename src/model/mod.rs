@@ -2,7 +2,9 @@
 //!
 //! Knows nothing of tasks, prompts or metrics.
 
+pub mod bert;
 mod device;
+mod dropout;
 mod encoder;
 mod error;
 mod fingerprint;
@@ -17,6 +19,7 @@ pub mod weights;
 mod words;
 
 pub use device::{DeviceChoice, DeviceInfo, Precision};
+pub use dropout::Dropout;
 pub use encoder::{Encoder, EncoderOptions, Matrix, Pooling, Prefixes};
 pub use error::ModelError;
 pub use fingerprint::fingerprint;
