@@ -10,6 +10,7 @@ mod generation;
 pub mod gguf;
 mod kernels;
 mod load;
+mod memory;
 pub mod scripted;
 pub mod t5;
 mod tokenizer;
@@ -24,4 +25,5 @@ pub use generation::{
     EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
 };
 pub use load::{LoadOptions, LoadedModel, load, load_encoder};
+pub use memory::{MemoryEstimate, free_memory};
 pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};

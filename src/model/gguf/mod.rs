@@ -20,7 +20,6 @@ mod header;
 mod kernel;
 mod math;
 mod matrix;
-mod memory;
 mod rope;
 mod sentencepiece;
 mod shape;
