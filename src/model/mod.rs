@@ -2,25 +2,32 @@
 //!
 //! Knows nothing of tasks, prompts or metrics.
 
+mod describe;
 mod device;
 mod encoder;
 mod error;
+mod file_hashes;
 mod fingerprint;
 mod generation;
 pub mod gguf;
+pub mod hub;
 mod kernels;
+pub mod known;
 mod load;
 mod memory;
+pub mod registry;
 pub mod scripted;
 pub mod t5;
 mod tokenizer;
 pub mod weights;
 mod words;
 
-pub use device::{DeviceChoice, DeviceInfo, Precision};
+pub use describe::{Description, Load, ModelKind, describe};
+pub use device::{DeviceChoice, DeviceInfo, InstructionSets, Precision, instruction_sets};
 pub use encoder::{Encoder, EncoderOptions, Matrix, Pooling, Prefixes};
 pub use error::ModelError;
-pub use fingerprint::fingerprint;
+pub use file_hashes::FileHashes;
+pub use fingerprint::{fingerprint, fingerprint_with};
 pub use generation::{
     EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
 };

@@ -286,6 +286,12 @@ fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// What the model takes for so many answers side by side, prompt and answer together so long.
+pub fn estimate(file: &GgufFile, shape: &Shape, answers: usize, length: usize) -> MemoryEstimate {
+    let length = length.min(shape.context);
+    MemoryEstimate { weights: decoder::weight_bytes(file), work: work_bytes(shape, answers, length) }
+}
+
 /// Bytes of caches and activations for so many answers of such a length.
 fn work_bytes(shape: &Shape, answers: usize, length: usize) -> u64 {
     let caches = answers as u64 * length.next_multiple_of(8) as u64 * shape.cache_bytes();

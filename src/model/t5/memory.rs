@@ -55,6 +55,13 @@ pub fn check_tensors(config: &T5Config, checkpoint: &Checkpoint) -> Result<(), W
     Ok(())
 }
 
+/// Numbers that a checkpoint of this configuration has learned; what is tied counts once.
+pub fn parameters(config: &T5Config, checkpoint: &Checkpoint) -> u64 {
+    let inside: u64 = tensors(config).iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+    let embeddings = (config.vocab_size * config.d_model) as u64;
+    inside + embeddings * if checkpoint.has(names::HEAD) && !config.scale_outputs { 2 } else { 1 }
+}
+
 /// What `batch` prompts of `prompt_tokens` each need.
 pub fn estimate(
     config: &T5Config,

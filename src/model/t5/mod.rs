@@ -23,7 +23,7 @@ pub use config::{Activation, T5Config};
 pub use cpu::CpuT5;
 pub use dropout::Dropout;
 pub use graph::T5Graph;
-pub use memory::estimate;
+pub use memory::{check_tensors as check, estimate, parameters};
 
 use super::weights::Checkpoint;
 use super::{
