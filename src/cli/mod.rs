@@ -6,10 +6,13 @@
 pub mod answers;
 mod check;
 mod console;
+mod devices;
 mod embed;
 mod generate;
 mod get;
 mod import_avocado;
+pub mod model_choice;
+pub mod models;
 mod prompt;
 mod rank;
 mod sample_data;
@@ -36,6 +39,8 @@ use crate::dataset::DatasetError;
 use crate::dataset::avocado::ImportError;
 use crate::dataset::sample_set::SampleSetError;
 use crate::model::ModelError;
+use crate::model::hub::HubError;
+use crate::model::registry::RegistryError;
 use crate::retrieval::{ConfigError, RankingFileError, RetrievalError};
 use crate::search::SearchError;
 
@@ -73,6 +78,8 @@ enum Command {
     Score(score::ScoreArgs),
     SampleData(sample_data::SampleData),
     Get(get::GetArgs),
+    Models(models::Models),
+    Devices(devices::Devices),
     ImportAvocado(import_avocado::ImportArgs),
 }
 
@@ -105,6 +112,12 @@ pub enum CliError {
     /// Texts could not be embedded.
     #[error(transparent)]
     Embed(EmbedError),
+    /// A model could not be installed, found or removed.
+    #[error(transparent)]
+    Registry(RegistryError),
+    /// A model was not removed.
+    #[error(transparent)]
+    NotRemoved(#[from] models::NotRemoved),
     /// Data could not be read.
     #[error(transparent)]
     Dataset(DatasetError),
@@ -144,6 +157,22 @@ pub enum CliError {
     /// Mails could not be put in.
     #[error(transparent)]
     Import(ImportError),
+}
+
+impl From<RegistryError> for CliError {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Canceled(canceled) => Self::Canceled(canceled),
+            RegistryError::Model(error) => error.into(),
+            other => Self::Registry(other),
+        }
+    }
+}
+
+impl From<HubError> for CliError {
+    fn from(error: HubError) -> Self {
+        RegistryError::from(error).into()
+    }
 }
 
 impl From<ImportError> for CliError {
@@ -227,6 +256,8 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Score(arguments) => score::run(&arguments, console),
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),
+        Command::Models(arguments) => models::run(arguments, console),
+        Command::Devices(arguments) => devices::run(&arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
     }
 }

@@ -135,6 +135,17 @@ pub enum ModelError {
         /// The path.
         path: PathBuf,
     },
+    /// A family of models that does not run here.
+    #[error(
+        "{path} is of a {family} model; T5, mT5 and BERT models run from such folders, and many others from GGUF files",
+        path = path.display()
+    )]
+    UnknownFamily {
+        /// The configuration.
+        path: PathBuf,
+        /// What it calls itself.
+        family: String,
+    },
     /// A scripted model's name is not understood.
     #[error(
         "cannot read {part:?} in {name:?}; scripts are scripted:echo, scripted:word=NUMBER and scripted:answer=TEXT, \
