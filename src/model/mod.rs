@@ -3,6 +3,7 @@
 //! Knows nothing of tasks, prompts or metrics.
 
 mod device;
+pub mod embeddings;
 mod encoder;
 mod error;
 mod fingerprint;
