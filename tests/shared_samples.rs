@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 use lamplight::jobs::CancelToken;
 use lamplight::lamp::{Document, ProfileEntry, Query, Sample, Task};
-use lamplight::retrieval::{Completeness, NoEncoders, RankingFile, RankingWriter, RetrievalError, RetrieverConfig};
+use lamplight::retrieval::{
+    Completeness, NoEncoders, RankingFile, RankingWriter, RetrievalError, RetrieverConfig,
+};
 use serde_json::Value;
 
 fn main() -> ExitCode {

@@ -101,7 +101,8 @@ fn prepared<T: Send>(
             let sample = dataset.sample(index)?;
             Ok((Problem::of(dataset.id().task, &sample, use_date), sample))
         };
-        let read: Result<Vec<(Problem, Sample)>, CliError> = indices.clone().into_par_iter().map(read).collect();
+        let read: Result<Vec<(Problem, Sample)>, CliError> =
+            indices.clone().into_par_iter().map(read).collect();
         let (problems, samples): (Vec<Problem>, Vec<Sample>) = read?.into_iter().unzip();
         retriever.prepare(console.cancel(), progress, &problems)?;
         drop(problems);

@@ -162,7 +162,9 @@ pub enum ModelError {
         path: PathBuf,
     },
     /// An encoder gave vectors of another shape than it promised.
-    #[error("the encoder gave {rows} vectors of {columns} numbers for {texts} texts, instead of {dimensions} numbers a text")]
+    #[error(
+        "the encoder gave {rows} vectors of {columns} numbers for {texts} texts, instead of {dimensions} numbers a text"
+    )]
     VectorShape {
         /// The texts it was given.
         texts: usize,
@@ -183,7 +185,9 @@ pub enum ModelError {
         beginning: String,
     },
     /// The thread that owned an encoder panicked.
-    #[error("the encoder ended unexpectedly; this is a defect of the program, and its other work is not affected")]
+    #[error(
+        "the encoder ended unexpectedly; this is a defect of the program, and its other work is not affected"
+    )]
     EncoderPanicked,
     /// The system gives no threads to compute with.
     #[error("no threads can be started for the model: {source}")]

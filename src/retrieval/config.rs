@@ -6,8 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bm25, Bm25Options, BuildError, Dense, DenseConfig, EncoderSource, FullText, Fusion, NoEntries, Random, Recency,
-    RecencyPlus, Retriever,
+    Bm25, Bm25Options, BuildError, Dense, DenseConfig, EncoderSource, FullText, Fusion, NoEntries, Random,
+    Recency, RecencyPlus, Retriever,
 };
 
 /// A retriever with its options.
@@ -442,11 +442,19 @@ mod tests {
         let text = "kind = \"dense\"\nmodel = 'C:\\E5'\npooling = \"cls\"\nnormalize = true\nmax_tokens = 9\n\
             prefixes = { query = \"query: \", document = \"passage: \" }\n";
         let config: RetrieverConfig = toml::from_str(text).unwrap();
-        let short = r#"dense:C:\E5:pooling=cls:normalize=true:max_tokens=9:query="query: ":document="passage: ""#;
+        let short =
+            r#"dense:C:\E5:pooling=cls:normalize=true:max_tokens=9:query="query: ":document="passage: ""#;
         assert_eq!(config, of(short));
         assert_eq!(config.to_string(), short);
         assert_eq!(toml::from_str::<RetrieverConfig>(&toml::to_string(&config).unwrap()).unwrap(), config);
-        for text in ["dense:a", "none", "random:18:distinct", "recency", "fulltext", "recency+bm25:k1=1:b=1:epsilon=0"] {
+        for text in [
+            "dense:a",
+            "none",
+            "random:18:distinct",
+            "recency",
+            "fulltext",
+            "recency+bm25:k1=1:b=1:epsilon=0",
+        ] {
             let json = serde_json::to_string(&of(text)).unwrap();
             assert_eq!(serde_json::from_str::<RetrieverConfig>(&json).unwrap(), of(text), "{json}");
         }

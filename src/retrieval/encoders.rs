@@ -62,7 +62,9 @@ pub enum BuildError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// It needs an encoder where there is none.
-    #[error("a dense retriever needs the model {model}, but models are not used here; choose another retriever")]
+    #[error(
+        "a dense retriever needs the model {model}, but models are not used here; choose another retriever"
+    )]
     NoEncoders {
         /// The model.
         model: String,
@@ -143,7 +145,9 @@ impl DenseConfig {
         };
         let hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         match (self.max_tokens, &self.identity) {
-            _ if self.model.trim().is_empty() => bad(&self.model, "a model, such as dense:facebook/contriever"),
+            _ if self.model.trim().is_empty() => {
+                bad(&self.model, "a model, such as dense:facebook/contriever")
+            }
             (Some(0), _) => bad("max_tokens=0", "at least one token"),
             (_, Some(identity)) if !((8..=64).contains(&identity.len()) && hex(identity)) => {
                 bad(identity, "8 to 64 hexadecimal digits in lower case for identity")
@@ -266,9 +270,18 @@ mod tests {
 
     #[test]
     fn what_is_no_encoder_is_refused() {
-        for text in
-            ["", "  ", "\"\"", "\"open", "\"a\"b", "a:pooling=max", "a:normalize=1", "a:max_tokens=-1", "\"a\":words=1", "a:pooling=cls:x"]
-        {
+        for text in [
+            "",
+            "  ",
+            "\"\"",
+            "\"open",
+            "\"a\"b",
+            "a:pooling=max",
+            "a:normalize=1",
+            "a:max_tokens=-1",
+            "\"a\":words=1",
+            "a:pooling=cls:x",
+        ] {
             let error = DenseConfig::read(text).unwrap_err().to_string();
             assert!(error.contains("not an option of dense"), "{text}: {error}");
         }

@@ -127,7 +127,8 @@ impl Retriever for Fusion {
         problems: &[Problem],
     ) -> Result<(), RetrievalError> {
         // What costs little may refuse at once.
-        let (dear, cheap): (Vec<_>, Vec<_>) = self.members.iter().partition(|member| member.preparations() > 0);
+        let (dear, cheap): (Vec<_>, Vec<_>) =
+            self.members.iter().partition(|member| member.preparations() > 0);
         cheap.into_iter().chain(dear).try_for_each(|member| member.prepare(cancel, progress, problems))
     }
 

@@ -123,11 +123,16 @@ pub(super) struct EmbeddingFile {
 
 impl EmbeddingFile {
     /// Opens the files of an encoder in a folder, which are made where they are missing, and anew where they are no such files.
-    pub(super) fn open(folder: &Path, identity: &str, dimensions: usize) -> Result<Self, EmbeddingCacheError> {
+    pub(super) fn open(
+        folder: &Path,
+        identity: &str,
+        dimensions: usize,
+    ) -> Result<Self, EmbeddingCacheError> {
         fs::create_dir_all(folder).map_err(at(folder))?;
         let _lock = FolderLock::take(folder)?;
         let file = Self::with(folder, identity, dimensions, true)?;
-        let found = Header::read(&file.keys).filter(|found| found.is_of(&file.header) && file.vectors_are_of(found.pair));
+        let found = Header::read(&file.keys)
+            .filter(|found| found.is_of(&file.header) && file.vectors_are_of(found.pair));
         if found.is_none() {
             // The keys go first and come last: at no moment do they speak of vectors that are not there.
             file.keys.set_len(0).map_err(at(&file.keys_path))?;
@@ -148,7 +153,12 @@ impl EmbeddingFile {
         Some(file)
     }
 
-    fn with(folder: &Path, identity: &str, dimensions: usize, write: bool) -> Result<Self, EmbeddingCacheError> {
+    fn with(
+        folder: &Path,
+        identity: &str,
+        dimensions: usize,
+        write: bool,
+    ) -> Result<Self, EmbeddingCacheError> {
         let stem = stem(identity);
         let keys_path = folder.join(format!("{stem}.keys"));
         let vectors_path = folder.join(format!("{stem}.vectors"));

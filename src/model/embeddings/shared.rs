@@ -294,7 +294,8 @@ struct Request {
 impl Owner {
     fn start(mut encoder: Box<dyn Encoder>, threads: usize) -> Result<Self, ModelError> {
         // A pool of the model's own: the common one may be full of threads that wait for this model.
-        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("encoder {n}")).build();
+        let pool =
+            ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("encoder {n}")).build();
         let pool = pool.map_err(|error| ModelError::Threads { source: std::io::Error::other(error) })?;
         let (requests, queue): (_, Receiver<Request>) = sync_channel(4);
         let work = move || {
@@ -314,10 +315,12 @@ impl Owner {
         cancel.check()?;
         let (reply, answer) = sync_channel(1);
         let request = Request { cancel: cancel.clone(), texts, reply };
-        let sent = self.requests.as_ref().map(|requests| requests.send(request));
-        match (sent, answer.recv()) {
-            (Some(Ok(())), Ok(answer)) => answer,
-            _ => Err(ModelError::EncoderPanicked),
+        // A request that could not be sent comes back in the error, and is dropped here: else its reply would be waited for.
+        let sent = self.requests.as_ref().is_some_and(|requests| requests.send(request).is_ok());
+        if sent {
+            answer.recv().unwrap_or(Err(ModelError::EncoderPanicked))
+        } else {
+            Err(ModelError::EncoderPanicked)
         }
     }
 }

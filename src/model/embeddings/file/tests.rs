@@ -77,7 +77,11 @@ fn cut_anywhere_it_keeps_what_is_whole_and_goes_on() {
             let file = open(folder.path());
             let left = length.checked_sub(starts).map_or(0, |bytes| bytes / size);
             for number in 0..6 {
-                assert_eq!(found(&file, number), number < left, "file {which} of {length} bytes, text {number}");
+                assert_eq!(
+                    found(&file, number),
+                    number < left,
+                    "file {which} of {length} bytes, text {number}"
+                );
             }
             put(&file, 0..8);
             let again = open(folder.path());

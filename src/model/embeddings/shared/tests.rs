@@ -54,8 +54,7 @@ fn vectors(encoder: &SharedEncoder, texts: &[(TextRole, &str)]) -> Result<Vec<Ve
 }
 
 fn expected(texts: &[&str]) -> Vec<Vec<f32>> {
-    let matrix =
-        WordEncoder::parse("scripted:words=16").unwrap().encode(&CancelToken::new(), texts).unwrap();
+    let matrix = WordEncoder::parse("scripted:words=16").unwrap().encode(&CancelToken::new(), texts).unwrap();
     (0..texts.len()).map(|row| matrix.row(row).to_vec()).collect()
 }
 
