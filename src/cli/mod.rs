@@ -8,6 +8,8 @@ mod check;
 mod console;
 mod devices;
 mod embed;
+mod embeddings;
+mod encoders;
 mod generate;
 mod get;
 mod import_avocado;
@@ -30,6 +32,7 @@ use clap::{Parser, Subcommand};
 
 pub use console::{Console, Unit};
 pub use embed::EmbedError;
+pub use embeddings::EmbeddingsError;
 pub use get::GetCommandError;
 pub use prompt::ShowPromptError;
 pub use score::ScoreError;
@@ -41,7 +44,7 @@ use crate::dataset::sample_set::SampleSetError;
 use crate::model::ModelError;
 use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
-use crate::retrieval::{ConfigError, RankingFileError, RetrievalError};
+use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
 use crate::search::SearchError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
@@ -74,6 +77,8 @@ enum Command {
     Search(search::SearchArgs),
     Rank(rank::RankArgs),
     Prompt(prompt::ShowPrompt),
+    /// Show and clear the vectors that dense retrievers have kept.
+    Embeddings(embeddings::EmbeddingsArgs),
     /// Score outputs against golds, as the official evaluation does.
     Score(score::ScoreArgs),
     SampleData(sample_data::SampleData),
@@ -136,9 +141,12 @@ pub enum CliError {
     /// A profile could not be ranked.
     #[error(transparent)]
     Retrieval(RetrievalError),
-    /// A retriever's options make no sense.
+    /// A retriever could not be made.
     #[error(transparent)]
-    Retriever(#[from] ConfigError),
+    Retriever(BuildError),
+    /// Kept vectors could not be shown or cleared.
+    #[error(transparent)]
+    Embeddings(#[from] EmbeddingsError),
     /// A ranking file could not be used or written.
     #[error(transparent)]
     RankingFile(#[from] RankingFileError),
@@ -202,6 +210,15 @@ impl From<RetrievalError> for CliError {
     }
 }
 
+impl From<BuildError> for CliError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Encoder { source: ModelError::Canceled(canceled), .. } => Self::Canceled(canceled),
+            other => Self::Retriever(other),
+        }
+    }
+}
+
 impl From<SearchError> for CliError {
     fn from(error: SearchError) -> Self {
         match error {
@@ -253,6 +270,7 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Search(arguments) => search::run(&arguments, console),
         Command::Rank(arguments) => rank::run(&arguments, console),
         Command::Prompt(arguments) => prompt::run(&arguments, console),
+        Command::Embeddings(arguments) => embeddings::run(&arguments, console),
         Command::Score(arguments) => score::run(&arguments, console),
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),

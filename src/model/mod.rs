@@ -6,6 +6,7 @@ pub mod bert;
 mod describe;
 mod device;
 mod dropout;
+pub mod embeddings;
 mod encoder;
 mod error;
 mod file_hashes;
