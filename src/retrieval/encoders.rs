@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use crate::model::embeddings::SharedEncoder;
+use crate::model::registry::RegistryError;
 use crate::model::{ModelError, Pooling, Prefixes};
 
 /// An encoder by its model's name or folder, with what should differ from what the model itself says.
@@ -69,6 +70,9 @@ pub enum BuildError {
         /// The model.
         model: String,
     },
+    /// No model goes by that name.
+    #[error(transparent)]
+    Model(Box<RegistryError>),
     /// The encoder cannot be loaded.
     #[error("cannot load the encoder {model}")]
     Encoder {
