@@ -135,6 +135,17 @@ pub enum ModelError {
         /// The path.
         path: PathBuf,
     },
+    /// A family of models that does not run here.
+    #[error(
+        "{path} is of a {family} model; T5, mT5 and BERT models run from such folders, and many others from GGUF files",
+        path = path.display()
+    )]
+    UnknownFamily {
+        /// The configuration.
+        path: PathBuf,
+        /// What it calls itself.
+        family: String,
+    },
     /// A scripted model's name is not understood.
     #[error(
         "cannot read {part:?} in {name:?}; scripts are scripted:echo, scripted:word=NUMBER and scripted:answer=TEXT, \
@@ -164,6 +175,40 @@ pub enum ModelError {
     UnknownEncoder {
         /// The path.
         path: PathBuf,
+    },
+    /// An encoder gave vectors of another shape than it promised.
+    #[error(
+        "the encoder gave {rows} vectors of {columns} numbers for {texts} texts, instead of {dimensions} numbers a text"
+    )]
+    VectorShape {
+        /// The texts it was given.
+        texts: usize,
+        /// The numbers that a vector should have.
+        dimensions: usize,
+        /// The vectors it gave.
+        rows: usize,
+        /// The numbers that they have.
+        columns: usize,
+    },
+    /// An encoder gave a vector that cannot be compared.
+    #[error(
+        "the encoder's vector for the text beginning {beginning:?} holds values that are no numbers; \
+         its weights are damaged or overflow"
+    )]
+    VectorNotFinite {
+        /// How the text begins.
+        beginning: String,
+    },
+    /// The thread that owned an encoder panicked.
+    #[error(
+        "the encoder ended unexpectedly; this is a defect of the program, and its other work is not affected"
+    )]
+    EncoderPanicked,
+    /// The system gives no threads to compute with.
+    #[error("no threads can be started for the model: {source}")]
+    Threads {
+        /// What the system said.
+        source: std::io::Error,
     },
     /// A scripted model failed as its script says.
     #[error("the scripted model fails here, at prompt {index} of the batch, as its script says")]

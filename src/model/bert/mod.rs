@@ -24,10 +24,10 @@ pub use settings::Settings;
 pub use tokenizer::BertTokenizer;
 
 use super::dropout::Dropout;
-use super::t5::{MemoryEstimate, free_memory};
 use super::weights::Checkpoint;
 use super::{
-    DeviceChoice, Encoder, EncoderOptions, Matrix, ModelError, Pooling, Precision, Prefixes, fingerprint,
+    DeviceChoice, Encoder, EncoderOptions, Matrix, MemoryEstimate, ModelError, Pooling, Precision, Prefixes,
+    fingerprint, free_memory,
 };
 use crate::jobs::{CancelToken, Progress};
 
