@@ -324,6 +324,9 @@ impl Job<'_> {
         let files: Vec<Planned> = choice.files.iter().map(planned).collect();
         let whole = self.folder.join(version(&files));
         let place = if whole.is_dir() { &whole } else { &partial };
+        if place == &whole {
+            self.downloaded = 0; // what was read to find that out is nothing that was missing
+        }
         if place == &partial {
             write_plan(&partial, &listing.repository, files.iter())?;
             remove_others(&partial, &files);
