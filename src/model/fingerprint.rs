@@ -10,8 +10,15 @@ use super::weights::Checkpoint;
 use crate::jobs::{CancelToken, Progress};
 
 /// The files of a model folder, beside its weights, that change what it answers.
-const SMALL_FILES: [&str; 5] =
-    ["config.json", "tokenizer.json", "generation_config.json", "modules.json", "1_Pooling/config.json"];
+const SMALL_FILES: [&str; 7] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "generation_config.json",
+    "modules.json",
+    "1_Pooling/config.json",
+];
 
 /// A hash of the files that decide what a model answers: a GGUF file, or a folder's weights, configuration and
 /// tokenizer. Equal for equal content, whatever the folder is called and whatever else lies in it.

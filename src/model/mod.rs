@@ -2,8 +2,11 @@
 //!
 //! Knows nothing of tasks, prompts or metrics.
 
+pub mod bert;
 mod describe;
 mod device;
+mod dropout;
+pub mod embeddings;
 mod encoder;
 mod error;
 mod file_hashes;
@@ -24,6 +27,7 @@ mod words;
 
 pub use describe::{Description, Load, ModelKind, describe};
 pub use device::{DeviceChoice, DeviceInfo, InstructionSets, Precision, instruction_sets};
+pub use dropout::Dropout;
 pub use encoder::{Encoder, EncoderOptions, Matrix, Pooling, Prefixes};
 pub use error::ModelError;
 pub use file_hashes::FileHashes;

@@ -7,7 +7,6 @@ pub mod config;
 mod cpu;
 mod cpu_steps;
 mod drive;
-mod dropout;
 pub mod graph;
 mod graph_steps;
 mod memory;
@@ -19,9 +18,9 @@ use std::path::{Path, PathBuf};
 
 use candle_core::DType;
 
+pub use super::dropout::Dropout;
 pub use config::{Activation, T5Config};
 pub use cpu::CpuT5;
-pub use dropout::Dropout;
 pub use graph::T5Graph;
 pub use memory::{check_tensors as check, estimate, parameters};
 
