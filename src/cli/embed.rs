@@ -8,9 +8,10 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use safetensors::tensor::{Dtype, TensorView};
 
+use super::model_choice::ModelsFolder;
 use super::{CliError, Console, Outcome, Unit, text};
 use crate::jobs::Progress;
-use crate::model::{DeviceChoice, Encoder, EncoderOptions, Matrix, Pooling, Precision, load_encoder};
+use crate::model::{DeviceChoice, Encoder, EncoderOptions, Matrix, Pooling, Precision};
 use crate::whole_file::WholeFile;
 
 /// Texts encoded between two looks at the progress.
@@ -21,9 +22,12 @@ const TEXTS_AT_ONCE: usize = 256;
 pub struct Embed {
     /// The texts; without any and without --file, the lines of standard input.
     texts: Vec<String>,
-    /// The encoder: a folder with a BERT-shaped model, or a script such as scripted:words=256.
+    /// The encoder: a registered model's name (`lamplight models list`), a folder with a BERT-shaped model, or a script such as
+    /// scripted:words=256.
     #[arg(long, short)]
-    model: PathBuf,
+    model: String,
+    #[command(flatten)]
+    models: ModelsFolder,
     /// A file with a text in each line.
     #[arg(long, short, conflicts_with = "texts")]
     file: Option<PathBuf>,
@@ -120,7 +124,7 @@ impl Embed {
     /// Loads the encoder, encodes and prints.
     pub fn run(self, console: &Console) -> Result<Outcome, CliError> {
         let texts = self.read_texts()?;
-        let options = EncoderOptions {
+        let mut options = EncoderOptions {
             device: self.device,
             precision: match self.precision {
                 PrecisionName::F32 => Precision::F32,
@@ -136,10 +140,11 @@ impl Embed {
             normalize: self.normalize,
             prefixes: None,
             max_tokens: self.max_tokens,
+            fingerprint: None,
         };
         let start = Instant::now();
         let mut encoder = console.with_progress(Unit::Bytes, |progress| {
-            load_encoder(&self.model, &options, console.cancel(), progress)
+            self.models.encoder(&self.model, &mut options, console.cancel(), progress)
         })?;
         let load_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clap::Args;
 use serde_json::json;
 
+use super::model_choice::ModelsFolder;
 use super::selection::system_cache_folder;
 use super::text::plain;
 use super::{Console, Unit};
 use crate::model::embeddings::SharedEncoder;
-use crate::model::{DeviceChoice, EncoderOptions, load_encoder};
+use crate::model::registry::RegistryError;
+use crate::model::{DeviceChoice, EncoderOptions};
 use crate::retrieval::{BuildError, DenseConfig, EncoderSource};
 
 /// Where encoders compute and keep their vectors.
@@ -24,6 +26,8 @@ pub(super) struct EncoderArgs {
     /// Threads that dense retrievers compute with; as many as processors if not given.
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
+    #[command(flatten)]
+    models: ModelsFolder,
     #[command(flatten)]
     folder: EmbeddingsFolder,
 }
@@ -42,11 +46,6 @@ impl EmbeddingsFolder {
         let given = self.embeddings.clone().filter(|folder| !folder.as_os_str().is_empty());
         given.or_else(|| Some(cache.map(Path::to_owned).or_else(system_cache_folder)?.join("embeddings")))
     }
-}
-
-/// The place of a model by the name that a retriever gives it: a path, or a script.
-fn place_of(model: &str) -> PathBuf {
-    PathBuf::from(model)
 }
 
 /// Loads encoders when a retriever asks for them, each once.
@@ -71,7 +70,7 @@ impl<'a> Encoders<'a> {
 
     fn load(&self, wanted: &DenseConfig) -> Result<SharedEncoder, BuildError> {
         let threads = self.arguments.threads.map_or(0, NonZero::get);
-        let options = EncoderOptions {
+        let mut options = EncoderOptions {
             device: self.arguments.device,
             threads,
             pooling: wanted.pooling,
@@ -80,12 +79,20 @@ impl<'a> Encoders<'a> {
             max_tokens: wanted.max_tokens,
             ..EncoderOptions::default()
         };
-        let place = place_of(&wanted.model);
-        let load = |progress: &_| load_encoder(&place, &options, self.console.cancel(), progress);
-        self.console
-            .with_progress(Unit::Bytes, load)
-            .and_then(|encoder| SharedEncoder::new(encoder, threads, self.folder.as_deref()))
-            .map_err(|source| BuildError::Encoder { model: wanted.model.clone(), source })
+        let models = &self.arguments.models;
+        let load =
+            |progress: &_| models.encoder(&wanted.model, &mut options, self.console.cancel(), progress);
+        let encoder = self.console.with_progress(Unit::Bytes, load).map_err(|error| match error {
+            RegistryError::Model(source) => BuildError::Encoder { model: wanted.model.clone(), source },
+            RegistryError::Canceled(canceled) => {
+                BuildError::Encoder { model: wanted.model.clone(), source: canceled.into() }
+            }
+            other => BuildError::Unresolved(Box::new(other)),
+        });
+        encoder.and_then(|encoder| {
+            SharedEncoder::new(encoder, threads, self.folder.as_deref())
+                .map_err(|source| BuildError::Encoder { model: wanted.model.clone(), source })
+        })
     }
 
     /// Says, once, that vectors are not kept, and why.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CliError;
+use crate::jobs::{CancelToken, Progress};
 use crate::model::registry::{Registry, RegistryError, Resolved};
+use crate::model::{Encoder, EncoderOptions, load_encoder};
 
 /// Where models are kept.
 #[derive(Debug, Clone, Args)]
@@ -28,6 +30,27 @@ impl ModelsFolder {
         let folder = std::path::absolute(&folder)
             .map_err(|source| RegistryError::File { path: folder.clone(), source })?;
         Ok(Registry::new(folder))
+    }
+
+    /// Loads the encoder that a name, path or script stands for. What the options leave open is filled in with what is known
+    /// of the model.
+    ///
+    /// # Errors
+    /// As [`Registry::resolve`] and [`load_encoder`].
+    pub(super) fn encoder(
+        &self,
+        text: &str,
+        options: &mut EncoderOptions,
+        cancel: &CancelToken,
+        progress: &Progress,
+    ) -> Result<Box<dyn Encoder>, RegistryError> {
+        let registry = self.registry()?;
+        let resolved = registry.resolve(text)?;
+        resolved.fill(options);
+        if resolved.manifest.is_some() {
+            options.fingerprint = Some(registry.fingerprint(&resolved.path, cancel, progress)?);
+        }
+        Ok(load_encoder(&resolved.path, options, cancel, progress)?)
     }
 
     /// What a name, path or script stands for.

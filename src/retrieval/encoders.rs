@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use crate::model::embeddings::SharedEncoder;
+use crate::model::registry::RegistryError;
 use crate::model::{ModelError, Pooling, Prefixes};
 
 /// An encoder by its model's name or folder, with what should differ from what the model itself says.
@@ -78,6 +79,9 @@ pub enum BuildError {
         #[source]
         source: ModelError,
     },
+    /// There is no such model.
+    #[error(transparent)]
+    Unresolved(Box<RegistryError>),
     /// The encoder is not the one that the retriever names.
     #[error(
         "the encoder {model} has the identity {found}, not {wanted}: its files or settings have changed. \
