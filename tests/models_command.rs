@@ -168,11 +168,21 @@ fn an_encoder_is_used_by_its_name_with_what_it_was_trained_with() {
         row["vector"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect()
     };
     let length = |vector: &[f64]| vector.iter().map(|n| n * n).sum::<f64>().sqrt();
-    let known = vector(&["embed", "a b", "--model", "intfloat/e5-small-v2", "--json"]);
-    let bare = vector(&["embed", "a b", "--model", got["path"].as_str().unwrap(), "--json"]);
+    let known = vector(&["embed", "a b", "--model", "intfloat/e5-small-v2", "--json", "--prefix", ""]);
+    let bare = vector(&["embed", "a b", "--model", got["path"].as_str().unwrap(), "--json", "--prefix", ""]);
     // E5's vectors have length 1, which nothing in its folder says here.
     assert!((length(&known) - 1.0).abs() < 1e-5 && (length(&bare) - 1.0).abs() > 1e-3);
-    let own = vector(&["embed", "a b", "--model", "intfloat/e5-small-v2", "--json", "--normalize", "false"]);
+    let own = vector(&[
+        "embed",
+        "a b",
+        "--model",
+        "intfloat/e5-small-v2",
+        "--json",
+        "--prefix",
+        "",
+        "--normalize",
+        "false",
+    ]);
     assert_eq!(own, bare);
 
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/sample");

@@ -13,7 +13,6 @@ use super::selection::system_cache_folder;
 use super::text::plain;
 use super::{Console, Unit};
 use crate::model::embeddings::SharedEncoder;
-use crate::model::registry::RegistryError;
 use crate::model::{DeviceChoice, EncoderOptions};
 use crate::retrieval::{BuildError, DenseConfig, EncoderSource};
 
@@ -27,9 +26,9 @@ pub(super) struct EncoderArgs {
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
     #[command(flatten)]
-    models: ModelsFolder,
-    #[command(flatten)]
     folder: EmbeddingsFolder,
+    #[command(flatten)]
+    models: ModelsFolder,
 }
 
 /// Where vectors are kept.
@@ -79,20 +78,15 @@ impl<'a> Encoders<'a> {
             max_tokens: wanted.max_tokens,
             ..EncoderOptions::default()
         };
+        let resolve = || self.arguments.models.registry()?.resolve(&wanted.model);
+        let found = resolve().map_err(|error| BuildError::Model(Box::new(error)))?;
         let models = &self.arguments.models;
-        let load =
-            |progress: &_| models.encoder(&wanted.model, &mut options, self.console.cancel(), progress);
-        let encoder = self.console.with_progress(Unit::Bytes, load).map_err(|error| match error {
-            RegistryError::Model(source) => BuildError::Encoder { model: wanted.model.clone(), source },
-            RegistryError::Canceled(canceled) => {
-                BuildError::Encoder { model: wanted.model.clone(), source: canceled.into() }
-            }
-            other => BuildError::Unresolved(Box::new(other)),
-        });
-        encoder.and_then(|encoder| {
-            SharedEncoder::new(encoder, threads, self.folder.as_deref())
-                .map_err(|source| BuildError::Encoder { model: wanted.model.clone(), source })
-        })
+        let load = |progress: &_| models.load_encoder(&found, &mut options, self.console.cancel(), progress);
+        self.console
+            .with_progress(Unit::Bytes, load)
+            .and_then(|encoder| SharedEncoder::new(encoder, threads, self.folder.as_deref()))
+            .map_err(Box::new)
+            .map_err(|source| BuildError::Encoder { model: wanted.model.clone(), source })
     }
 
     /// Says, once, that vectors are not kept, and why.

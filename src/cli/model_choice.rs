@@ -2,12 +2,36 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::CliError;
 use crate::jobs::{CancelToken, Progress};
 use crate::model::registry::{Registry, RegistryError, Resolved};
-use crate::model::{Encoder, EncoderOptions, load_encoder};
+use crate::model::{Encoder, EncoderOptions, ModelError, Precision, load_encoder};
+
+/// The kind of numbers a model computes with.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PrecisionName {
+    /// Whatever the file holds.
+    F32,
+    /// On a GPU.
+    Bf16,
+    /// On a GPU.
+    F16,
+    /// Weights of 8 bits, on the processor.
+    Int8,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::F32 => Self::F32,
+            PrecisionName::Bf16 => Self::Bf16,
+            PrecisionName::F16 => Self::F16,
+            PrecisionName::Int8 => Self::Int8,
+        }
+    }
+}
 
 /// Where models are kept.
 #[derive(Debug, Clone, Args)]
@@ -32,25 +56,25 @@ impl ModelsFolder {
         Ok(Registry::new(folder))
     }
 
-    /// Loads the encoder that a name, path or script stands for. What the options leave open is filled in with what is known
-    /// of the model.
+    /// Loads the encoder that was found. What the options leave open is filled in with what is known of the model, its
+    /// fingerprint included, so that a large file is not read for it each time.
     ///
     /// # Errors
-    /// As [`Registry::resolve`] and [`load_encoder`].
-    pub(super) fn encoder(
+    /// As [`load_encoder`].
+    pub fn load_encoder(
         &self,
-        text: &str,
+        found: &Resolved,
         options: &mut EncoderOptions,
         cancel: &CancelToken,
         progress: &Progress,
-    ) -> Result<Box<dyn Encoder>, RegistryError> {
-        let registry = self.registry()?;
-        let resolved = registry.resolve(text)?;
-        resolved.fill(options);
-        if resolved.manifest.is_some() {
-            options.fingerprint = Some(registry.fingerprint(&resolved.path, cancel, progress)?);
+    ) -> Result<Box<dyn Encoder>, ModelError> {
+        found.fill(options);
+        if found.manifest.is_some()
+            && let Ok(registry) = self.registry()
+        {
+            options.fingerprint = Some(registry.fingerprint(&found.path, cancel, progress)?);
         }
-        Ok(load_encoder(&resolved.path, options, cancel, progress)?)
+        load_encoder(&found.path, options, cancel, progress)
     }
 
     /// What a name, path or script stands for.

@@ -70,6 +70,9 @@ pub enum BuildError {
         /// The model.
         model: String,
     },
+    /// No model goes by that name.
+    #[error(transparent)]
+    Model(Box<RegistryError>),
     /// The encoder cannot be loaded.
     #[error("cannot load the encoder {model}")]
     Encoder {
@@ -77,11 +80,8 @@ pub enum BuildError {
         model: String,
         /// Why.
         #[source]
-        source: ModelError,
+        source: Box<ModelError>,
     },
-    /// There is no such model.
-    #[error(transparent)]
-    Unresolved(Box<RegistryError>),
     /// The encoder is not the one that the retriever names.
     #[error(
         "the encoder {model} has the identity {found}, not {wanted}: its files or settings have changed. \
