@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_named() {
-        assert!(lack(&["README.md", "tf_model.h5"], None).contains("there is tf_model.h5"));
+        assert!(lack(&["README.md", "tf_model.h5"], None).contains("tf_model.h5"));
         assert!(lack(&["model.safetensors"], None).contains("no config.json"));
         let bare = ["config.json", "model.safetensors", "spiece.model"];
         let words = lack(&bare, None);
