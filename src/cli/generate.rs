@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 
+use super::model_choice::ModelsFolder;
 use super::{CliError, Console, Outcome};
 use crate::model::gguf::{GgufOptions, PromptStyle};
 use crate::model::t5::T5Options;
@@ -14,9 +15,12 @@ use crate::model::{FinishReason, GenerationConfig, LoadOptions, PromptInput, Sam
 /// Answers one prompt with a model.
 #[derive(Debug, Args)]
 pub struct Generate {
-    /// The model: a GGUF file, a folder with a T5 model, or a script such as scripted:echo, scripted:word=-1, scripted:answer=TEXT.
+    /// The model: a registered one's name (`lamplight models list`), a GGUF file, a folder with a T5 model, or a script such as
+    /// scripted:echo, scripted:word=-1, scripted:answer=TEXT.
     #[arg(long, short)]
-    model: PathBuf,
+    model: String,
+    #[command(flatten)]
+    folder: ModelsFolder,
     /// The prompt; read from standard input if neither this nor a file is given.
     #[arg(long, short, conflicts_with = "file")]
     prompt: Option<String>,
@@ -96,7 +100,8 @@ impl Generate {
         let gguf = GgufOptions { style, threads: self.threads.map(Into::into), context: self.context };
         let t5 = T5Options { threads: self.threads.map_or(0, Into::into), ..Default::default() };
         let start = Instant::now();
-        let mut model = load(&self.model, &LoadOptions { gguf, t5 })?;
+        let path = self.folder.resolve(&self.model)?.path;
+        let mut model = load(&path, &LoadOptions { gguf, t5 })?;
         let load_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let input = PromptInput { text: &prompt, tokens: &[] };

@@ -6,11 +6,15 @@
 pub mod answers;
 mod check;
 mod console;
+mod devices;
+mod embed;
 mod embeddings;
 mod encoders;
 mod generate;
 mod get;
 mod import_avocado;
+pub mod model_choice;
+pub mod models;
 mod prompt;
 mod rank;
 mod sample_data;
@@ -27,6 +31,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use console::{Console, Unit};
+pub use embed::EmbedError;
 pub use embeddings::EmbeddingsError;
 pub use get::GetCommandError;
 pub use prompt::ShowPromptError;
@@ -37,6 +42,8 @@ use crate::dataset::DatasetError;
 use crate::dataset::avocado::ImportError;
 use crate::dataset::sample_set::SampleSetError;
 use crate::model::ModelError;
+use crate::model::hub::HubError;
+use crate::model::registry::RegistryError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
 use crate::search::SearchError;
 
@@ -61,6 +68,8 @@ struct Cli {
 enum Command {
     /// Answer one prompt with a model.
     Generate(generate::Generate),
+    /// Turn texts into vectors with an encoder, or show how like they are.
+    Embed(embed::Embed),
     /// List the datasets under files and folders, and report what is wrong with them.
     Check(check::Check),
     /// Show one sample with its profile.
@@ -74,6 +83,8 @@ enum Command {
     Score(score::ScoreArgs),
     SampleData(sample_data::SampleData),
     Get(get::GetArgs),
+    Models(models::Models),
+    Devices(devices::Devices),
     ImportAvocado(import_avocado::ImportArgs),
 }
 
@@ -103,6 +114,15 @@ pub enum CliError {
     /// A model could not be loaded or used.
     #[error(transparent)]
     Model(ModelError),
+    /// Texts could not be embedded.
+    #[error(transparent)]
+    Embed(EmbedError),
+    /// A model could not be installed, found or removed.
+    #[error(transparent)]
+    Registry(RegistryError),
+    /// A model was not removed.
+    #[error(transparent)]
+    NotRemoved(#[from] models::NotRemoved),
     /// Data could not be read.
     #[error(transparent)]
     Dataset(DatasetError),
@@ -145,6 +165,22 @@ pub enum CliError {
     /// Mails could not be put in.
     #[error(transparent)]
     Import(ImportError),
+}
+
+impl From<RegistryError> for CliError {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Canceled(canceled) => Self::Canceled(canceled),
+            RegistryError::Model(error) => error.into(),
+            other => Self::Registry(other),
+        }
+    }
+}
+
+impl From<HubError> for CliError {
+    fn from(error: HubError) -> Self {
+        RegistryError::from(error).into()
+    }
 }
 
 impl From<ImportError> for CliError {
@@ -228,6 +264,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
     match command {
         Command::Generate(generate) => generate.run(console),
+        Command::Embed(embed) => embed.run(console),
         Command::Check(arguments) => arguments.run(console),
         Command::Show(arguments) => arguments.run(console),
         Command::Search(arguments) => search::run(&arguments, console),
@@ -237,6 +274,8 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Score(arguments) => score::run(&arguments, console),
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),
+        Command::Models(arguments) => models::run(arguments, console),
+        Command::Devices(arguments) => devices::run(&arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
     }
 }

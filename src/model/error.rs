@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::bert::BertError;
 use super::gguf::GgufError;
 use super::tokenizer::TokenizerError;
 use super::weights::WeightsError;
@@ -125,11 +126,25 @@ pub enum ModelError {
     /// A GGUF model cannot be loaded or used.
     #[error(transparent)]
     Gguf(#[from] Box<GgufError>),
+    /// An encoder cannot be loaded or used.
+    #[error(transparent)]
+    Bert(#[from] BertError),
     /// A path that holds no model that is known.
     #[error("{path} holds no model: give a GGUF file, a folder with config.json and weights of a T5 model, or a script such as scripted:echo", path = path.display())]
     UnknownModel {
         /// The path.
         path: PathBuf,
+    },
+    /// A family of models that does not run here.
+    #[error(
+        "{path} is of a {family} model; T5, mT5 and BERT models run from such folders, and many others from GGUF files",
+        path = path.display()
+    )]
+    UnknownFamily {
+        /// The configuration.
+        path: PathBuf,
+        /// What it calls itself.
+        family: String,
     },
     /// A scripted model's name is not understood.
     #[error(
