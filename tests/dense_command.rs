@@ -22,6 +22,7 @@ fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lamplight"));
     command.current_dir(folder).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env("LAMPLIGHT_CACHE_DIR", folder.join("cache")).env("COLUMNS", "100");
+    command.env("LAMPLIGHT_MODELS", folder.join("models"));
     command.env_remove("LAMPLIGHT_EMBEDDINGS").env_remove("LAMPLIGHT_TOKENIZER");
     command
 }
@@ -220,7 +221,7 @@ fn what_is_no_encoder_is_refused_before_data_are_read() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("empty")).unwrap();
     for (code, retriever, words) in [
-        (1, "dense:absent/model", "cannot load the encoder absent/model"),
+        (1, "dense:absent/model", "absent/model"),
         (1, "rrf(bm25,dense:empty)", "holds no encoder"),
         (1, "dense:scripted:echo", "is no scripted encoder"),
         (1, "dense:scripted:words=8:identity=00000000", "has the identity"),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clap::Args;
 use serde_json::json;
 
+use super::model_choice::ModelsFolder;
 use super::selection::system_cache_folder;
 use super::text::plain;
 use super::{Console, Unit};
@@ -26,6 +27,8 @@ pub(super) struct EncoderArgs {
     threads: Option<NonZero<usize>>,
     #[command(flatten)]
     folder: EmbeddingsFolder,
+    #[command(flatten)]
+    models: ModelsFolder,
 }
 
 /// Where vectors are kept.
@@ -42,11 +45,6 @@ impl EmbeddingsFolder {
         let given = self.embeddings.clone().filter(|folder| !folder.as_os_str().is_empty());
         given.or_else(|| Some(cache.map(Path::to_owned).or_else(system_cache_folder)?.join("embeddings")))
     }
-}
-
-/// The place of a model by the name that a retriever gives it: a path, or a script.
-fn place_of(model: &str) -> PathBuf {
-    PathBuf::from(model)
 }
 
 /// Loads encoders when a retriever asks for them, each once.
@@ -71,7 +69,9 @@ impl<'a> Encoders<'a> {
 
     fn load(&self, wanted: &DenseConfig) -> Result<SharedEncoder, BuildError> {
         let threads = self.arguments.threads.map_or(0, NonZero::get);
-        let options = EncoderOptions {
+        let resolved = self.arguments.models.registry().and_then(|registry| registry.resolve(&wanted.model));
+        let resolved = resolved.map_err(|source| BuildError::Model { source: Box::new(source) })?;
+        let mut options = EncoderOptions {
             device: self.arguments.device,
             threads,
             pooling: wanted.pooling,
@@ -80,8 +80,8 @@ impl<'a> Encoders<'a> {
             max_tokens: wanted.max_tokens,
             ..EncoderOptions::default()
         };
-        let place = place_of(&wanted.model);
-        let load = |progress: &_| load_encoder(&place, &options, self.console.cancel(), progress);
+        resolved.fill(&mut options);
+        let load = |progress: &_| load_encoder(&resolved.path, &options, self.console.cancel(), progress);
         self.console
             .with_progress(Unit::Bytes, load)
             .and_then(|encoder| SharedEncoder::new(encoder, threads, self.folder.as_deref()))

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use crate::model::embeddings::SharedEncoder;
+use crate::model::registry::RegistryError;
 use crate::model::{ModelError, Pooling, Prefixes};
 
 /// An encoder by its model's name or folder, with what should differ from what the model itself says.
@@ -68,6 +69,12 @@ pub enum BuildError {
     NoEncoders {
         /// The model.
         model: String,
+    },
+    /// Nothing is known by the model's name.
+    #[error(transparent)]
+    Model {
+        /// What was looked for, and what there is.
+        source: Box<RegistryError>,
     },
     /// The encoder cannot be loaded.
     #[error("cannot load the encoder {model}")]
