@@ -213,7 +213,9 @@ impl From<RetrievalError> for CliError {
 impl From<BuildError> for CliError {
     fn from(error: BuildError) -> Self {
         match error {
-            BuildError::Encoder { source: ModelError::Canceled(canceled), .. } => Self::Canceled(canceled),
+            BuildError::Encoder { source, .. } if matches!(*source, ModelError::Canceled(_)) => {
+                Self::Canceled(crate::jobs::Canceled)
+            }
             other => Self::Retriever(other),
         }
     }

@@ -27,7 +27,7 @@ impl Dense {
     fn failed(&self, error: ModelError) -> RetrievalError {
         match error {
             ModelError::Canceled(canceled) => RetrievalError::Canceled(canceled),
-            source => RetrievalError::Encoding { model: self.config.model.clone(), source },
+            source => RetrievalError::Encoding { model: self.config.model.clone(), source: Box::new(source) },
         }
     }
 }

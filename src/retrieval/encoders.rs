@@ -83,7 +83,7 @@ pub enum BuildError {
         model: String,
         /// Why.
         #[source]
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// The encoder is not the one that the retriever names.
     #[error(
