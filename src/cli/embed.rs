@@ -8,9 +8,10 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use safetensors::tensor::{Dtype, TensorView};
 
+use super::model_choice::{ModelsFolder, PrecisionName};
 use super::{CliError, Console, Outcome, Unit, text};
 use crate::jobs::Progress;
-use crate::model::{DeviceChoice, Encoder, EncoderOptions, Matrix, Pooling, Precision, load_encoder};
+use crate::model::{DeviceChoice, Encoder, EncoderOptions, Matrix, Pooling, load_encoder};
 use crate::whole_file::WholeFile;
 
 /// Texts encoded between two looks at the progress.
@@ -21,9 +22,12 @@ const TEXTS_AT_ONCE: usize = 256;
 pub struct Embed {
     /// The texts; without any and without --file, the lines of standard input.
     texts: Vec<String>,
-    /// The encoder: a folder with a BERT-shaped model, or a script such as scripted:words=256.
+    /// The encoder: a registered model's name (`lamplight models list`), a folder with a BERT-shaped model, or a script such as
+    /// scripted:words=256.
     #[arg(long, short)]
-    model: PathBuf,
+    model: String,
+    #[command(flatten)]
+    folder: ModelsFolder,
     /// A file with a text in each line.
     #[arg(long, short, conflicts_with = "texts")]
     file: Option<PathBuf>,
@@ -33,9 +37,12 @@ pub struct Embed {
     /// Give all vectors length 1, or not; by default as the model's folder says.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     normalize: Option<bool>,
-    /// What goes before each text, such as "query: ".
-    #[arg(long, default_value = "")]
-    prefix: String,
+    /// What goes before each text, such as "query: "; by default what the model wants before a text of the role.
+    #[arg(long)]
+    prefix: Option<String>,
+    /// What the texts are.
+    #[arg(long, default_value = "document")]
+    role: Role,
     /// Tokens of a text that are read, special ones included; by default as the model's folder says, else all it can.
     #[arg(long)]
     max_tokens: Option<usize>,
@@ -65,14 +72,11 @@ enum PoolingName {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum PrecisionName {
-    F32,
-    /// On a GPU.
-    Bf16,
-    /// On a GPU.
-    F16,
-    /// Weights of 8 bits, on the processor.
-    Int8,
+enum Role {
+    /// What a query is compared with.
+    Document,
+    /// What asks.
+    Query,
 }
 
 #[derive(serde::Serialize)]
@@ -120,14 +124,10 @@ impl Embed {
     /// Loads the encoder, encodes and prints.
     pub fn run(self, console: &Console) -> Result<Outcome, CliError> {
         let texts = self.read_texts()?;
-        let options = EncoderOptions {
+        let found = self.folder.resolve(&self.model)?;
+        let mut options = EncoderOptions {
             device: self.device,
-            precision: match self.precision {
-                PrecisionName::F32 => Precision::F32,
-                PrecisionName::Bf16 => Precision::Bf16,
-                PrecisionName::F16 => Precision::F16,
-                PrecisionName::Int8 => Precision::Int8,
-            },
+            precision: self.precision.into(),
             threads: self.threads.map_or(0, Into::into),
             pooling: self.pooling.map(|name| match name {
                 PoolingName::Mean => Pooling::Mean,
@@ -137,9 +137,10 @@ impl Embed {
             prefixes: None,
             max_tokens: self.max_tokens,
         };
+        found.fill(&mut options);
         let start = Instant::now();
         let mut encoder = console.with_progress(Unit::Bytes, |progress| {
-            load_encoder(&self.model, &options, console.cancel(), progress)
+            load_encoder(&found.path, &options, console.cancel(), progress)
         })?;
         let load_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
@@ -179,8 +180,13 @@ impl Embed {
         progress.start("Encoding", texts.len() as u64);
         let mut all = Matrix { values: Vec::new(), columns: encoder.dimensions() };
         let mut tokens = Some(0);
+        let prefix = match (&self.prefix, self.role) {
+            (Some(prefix), _) => prefix.clone(),
+            (None, Role::Document) => encoder.prefixes().document.clone(),
+            (None, Role::Query) => encoder.prefixes().query.clone(),
+        };
         for texts in texts.chunks(TEXTS_AT_ONCE) {
-            let prefixed: Vec<String> = texts.iter().map(|text| format!("{}{text}", self.prefix)).collect();
+            let prefixed: Vec<String> = texts.iter().map(|text| format!("{prefix}{text}")).collect();
             let views: Vec<&str> = prefixed.iter().map(String::as_str).collect();
             let vectors = encoder.encode(console.cancel(), &views)?;
             for text in views {

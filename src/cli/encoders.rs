@@ -69,8 +69,6 @@ impl<'a> Encoders<'a> {
 
     fn load(&self, wanted: &DenseConfig) -> Result<SharedEncoder, BuildError> {
         let threads = self.arguments.threads.map_or(0, NonZero::get);
-        let resolved = self.arguments.models.registry().and_then(|registry| registry.resolve(&wanted.model));
-        let resolved = resolved.map_err(|source| BuildError::Model { source: Box::new(source) })?;
         let mut options = EncoderOptions {
             device: self.arguments.device,
             threads,
@@ -80,8 +78,10 @@ impl<'a> Encoders<'a> {
             max_tokens: wanted.max_tokens,
             ..EncoderOptions::default()
         };
-        resolved.fill(&mut options);
-        let load = |progress: &_| load_encoder(&resolved.path, &options, self.console.cancel(), progress);
+        let resolve = || self.arguments.models.registry()?.resolve(&wanted.model);
+        let found = resolve().map_err(|error| BuildError::Model(Box::new(error)))?;
+        found.fill(&mut options);
+        let load = |progress: &_| load_encoder(&found.path, &options, self.console.cancel(), progress);
         self.console
             .with_progress(Unit::Bytes, load)
             .and_then(|encoder| SharedEncoder::new(encoder, threads, self.folder.as_deref()))

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::model_choice::ModelsFolder;
+use super::model_choice::{ModelsFolder, PrecisionName};
 use super::{CliError, Console, Outcome};
 use crate::model::gguf::{GgufOptions, PromptStyle};
 use crate::model::t5::T5Options;
-use crate::model::{FinishReason, GenerationConfig, LoadOptions, PromptInput, Sampling, load};
+use crate::model::{DeviceChoice, FinishReason, GenerationConfig, LoadOptions, PromptInput, Sampling, load};
 
 /// Answers one prompt with a model.
 #[derive(Debug, Args)]
@@ -57,6 +57,12 @@ pub struct Generate {
     /// The seed of random draws.
     #[arg(long, requires = "temperature", default_value_t = 0)]
     seed: u64,
+    /// Where (T5): cpu, cuda, cuda:1 or metal.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
+    /// The kind of numbers (T5).
+    #[arg(long, default_value = "f32")]
+    precision: PrecisionName,
     /// Threads; as many as processors if not given.
     #[arg(long)]
     threads: Option<std::num::NonZero<usize>>,
@@ -98,7 +104,12 @@ impl Generate {
         let chat = self.chat || self.system.is_some();
         let style = if chat { PromptStyle::Chat { system: self.system } } else { PromptStyle::Bare };
         let gguf = GgufOptions { style, threads: self.threads.map(Into::into), context: self.context };
-        let t5 = T5Options { threads: self.threads.map_or(0, Into::into), ..Default::default() };
+        let t5 = T5Options {
+            device: self.device,
+            precision: self.precision.into(),
+            threads: self.threads.map_or(0, Into::into),
+            ..Default::default()
+        };
         let start = Instant::now();
         let path = self.folder.resolve(&self.model)?.path;
         let mut model = load(&path, &LoadOptions { gguf, t5 })?;

@@ -2,10 +2,35 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::CliError;
+use crate::model::Precision;
 use crate::model::registry::{Registry, RegistryError, Resolved};
+
+/// The kind of numbers a model computes with.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PrecisionName {
+    /// Whatever the file holds.
+    F32,
+    /// On a GPU.
+    Bf16,
+    /// On a GPU.
+    F16,
+    /// Weights of 8 bits, on the processor.
+    Int8,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::F32 => Self::F32,
+            PrecisionName::Bf16 => Self::Bf16,
+            PrecisionName::F16 => Self::F16,
+            PrecisionName::Int8 => Self::Int8,
+        }
+    }
+}
 
 /// Where models are kept.
 #[derive(Debug, Clone, Args)]

@@ -70,12 +70,9 @@ pub enum BuildError {
         /// The model.
         model: String,
     },
-    /// Nothing is known by the model's name.
+    /// No model goes by that name.
     #[error(transparent)]
-    Model {
-        /// What was looked for, and what there is.
-        source: Box<RegistryError>,
-    },
+    Model(Box<RegistryError>),
     /// The encoder cannot be loaded.
     #[error("cannot load the encoder {model}")]
     Encoder {
