@@ -190,7 +190,7 @@ fn prompts_of_ranked_profiles_equal_the_references() {
         assert_eq!(prompt.fell_back().is_some(), row["not_possible"].as_bool().unwrap(), "{what}");
         compared += 1;
     }
-    assert_eq!((compared, halves), (96, 24));
+    assert_eq!((compared, halves), (96, 32));
 }
 
 /// Half of the entries in the order of the profile, then the newest, as our own retriever gives them.
