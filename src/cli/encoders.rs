@@ -85,8 +85,7 @@ impl<'a> Encoders<'a> {
         self.console
             .with_progress(Unit::Bytes, load)
             .and_then(|encoder| SharedEncoder::new(encoder, threads, self.folder.as_deref()))
-            .map_err(Box::new)
-            .map_err(|source| BuildError::Encoder { model: wanted.model.clone(), source })
+            .map_err(|source| BuildError::Encoder { model: wanted.model.clone(), source: Box::new(source) })
     }
 
     /// Says, once, that vectors are not kept, and why.
