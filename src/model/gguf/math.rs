@@ -1,10 +1,5 @@
 //! What happens to rows between the large products: norms, gates, softmax.
 
-use std::sync::OnceLock;
-
-use half::f16;
-use half::slice::HalfFloatSliceExt;
-
 use super::kernel::Level;
 
 /// Divides a row by the root of its mean square and multiplies with weights.
@@ -44,29 +39,27 @@ pub fn silu_gate(level: Level, gate: &mut [f32], up: &[f32]) {
     }
 }
 
-/// `gate` becomes gelu(gate) × up, by the tanh formula through a table in half precision, as llama.cpp has it.
-pub fn gelu_gate(gate: &mut [f32], up: &[f32]) {
-    static TABLE: OnceLock<Vec<f32>> = OnceLock::new();
-    let table = TABLE.get_or_init(|| {
-        let gelu = |bits: u16| {
-            let x = f16::from_bits(bits).to_f32();
-            let inner = (2.0 / std::f32::consts::PI).sqrt() * x * (1.0 + 0.044_715 * x * x);
-            f16::from_f32(0.5 * x * (1.0 + inner.tanh())).to_f32()
-        };
-        (0..=u16::MAX).map(gelu).collect()
-    });
-    let mut halves = [f16::ZERO; 256];
-    for (gate, up) in gate.chunks_mut(256).zip(up.chunks(256)) {
-        let halves = &mut halves[..gate.len()];
-        halves.convert_from_f32_slice(gate);
-        for ((gate, up), half) in gate.iter_mut().zip(up).zip(halves) {
-            let value = match *gate {
-                value if value <= -10.0 => 0.0,
-                value if value >= 10.0 => value,
-                _ => table[half.to_bits() as usize],
-            };
-            *gate = value * up;
+/// `gate` becomes gelu(gate) × up, by the tanh formula: x ÷ (1 + e^(-2t)) is x (1 + tanh t) ÷ 2. (llama.cpp looks it
+/// up in a table in half precision, which is coarser.)
+pub fn gelu_gate(level: Level, gate: &mut [f32], up: &[f32]) {
+    #[inline(always)]
+    fn run(gate: &mut [f32], up: &[f32]) {
+        const TWICE_ROOT: f32 = 1.595_769_1; // 2 √(2/π)
+        for (gate, up) in gate.iter_mut().zip(up) {
+            let x = *gate;
+            *gate = x / (1.0 + exp(-TWICE_ROOT * (x + 0.044_715 * x * x * x))) * up;
         }
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn run_avx2(gate: &mut [f32], up: &[f32]) {
+        run(gate, up);
+    }
+    match level {
+        Level::Portable => run(gate, up),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the level was detected on this processor.
+        Level::Avx2 => unsafe { run_avx2(gate, up) },
     }
 }
 
@@ -166,6 +159,22 @@ mod tests {
         }
         assert!(exp(f32::NEG_INFINITY) < 1e-37);
         assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn gates_follow_their_formulas() {
+        let inputs: Vec<f32> = (-3000..3000).map(|step| step as f32 / 100.0).collect();
+        let ups = vec![2.0; inputs.len()];
+        let (mut silu, mut gelu) = (inputs.clone(), inputs.clone());
+        silu_gate(Level::detect(), &mut silu, &ups);
+        gelu_gate(Level::detect(), &mut gelu, &ups);
+        for ((&x, silu), gelu) in inputs.iter().zip(silu).zip(gelu) {
+            let x = f64::from(x);
+            let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
+            for (found, exact) in [(silu, 2.0 * x / (1.0 + (-x).exp())), (gelu, x * (1.0 + inner.tanh()))] {
+                assert!((f64::from(found) - exact).abs() <= exact.abs() * 1e-5 + 1e-9, "{x}: {found} {exact}");
+            }
+        }
     }
 
     #[test]
