@@ -42,7 +42,9 @@ fn every_architecture_computes_what_transformers_does() {
             // Single precision alone leaves a few units of 1e-6; a value that rounds to the other half-precision
             // neighbor in the cache up to some of 1e-5. Any wrong base, factor, norm or mask gives 1e-3 or more.
             if found > 1e-4 {
-                wrong.push(format!("{name}, context {context:?}: logits differ by {found:.1e} of the largest"));
+                wrong.push(format!(
+                    "{name}, context {context:?}: logits differ by {found:.1e} of the largest"
+                ));
             }
             println!("{name} {context:?}: {found:.1e}");
         }

@@ -35,7 +35,7 @@ pub fn silu_gate(level: Level, gate: &mut [f32], up: &[f32]) {
         Level::Portable => run(gate, up),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the level was detected on this processor.
-        Level::Avx2 => unsafe { run_avx2(gate, up) },
+        Level::Avx2 | Level::Vnni => unsafe { run_avx2(gate, up) },
     }
 }
 
@@ -59,7 +59,7 @@ pub fn gelu_gate(level: Level, gate: &mut [f32], up: &[f32]) {
         Level::Portable => run(gate, up),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the level was detected on this processor.
-        Level::Avx2 => unsafe { run_avx2(gate, up) },
+        Level::Avx2 | Level::Vnni => unsafe { run_avx2(gate, up) },
     }
 }
 
@@ -93,7 +93,7 @@ pub fn softmax(level: Level, scores: &mut [f32], scale: f32) {
         Level::Portable => run(scores, scale),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the level was detected on this processor.
-        Level::Avx2 => unsafe { run_avx2(scores, scale) },
+        Level::Avx2 | Level::Vnni => unsafe { run_avx2(scores, scale) },
     }
 }
 
@@ -123,7 +123,7 @@ pub fn log_sum_exp(level: Level, logits: &[f32], largest: f32) -> f32 {
         Level::Portable => run(logits, largest),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the level was detected on this processor.
-        Level::Avx2 => unsafe { run_avx2(logits, largest) },
+        Level::Avx2 | Level::Vnni => unsafe { run_avx2(logits, largest) },
     }
 }
 
@@ -172,7 +172,10 @@ mod tests {
             let x = f64::from(x);
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
             for (found, exact) in [(silu, 2.0 * x / (1.0 + (-x).exp())), (gelu, x * (1.0 + inner.tanh()))] {
-                assert!((f64::from(found) - exact).abs() <= exact.abs() * 1e-5 + 1e-9, "{x}: {found} {exact}");
+                assert!(
+                    (f64::from(found) - exact).abs() <= exact.abs() * 1e-5 + 1e-9,
+                    "{x}: {found} {exact}"
+                );
             }
         }
     }
