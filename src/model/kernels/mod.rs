@@ -8,8 +8,9 @@
 
 pub(crate) mod attention;
 pub(crate) mod gemm;
+pub(crate) mod heads;
 pub(crate) mod math;
-mod memory;
+pub(crate) mod memory;
 pub(crate) mod pool;
 pub(crate) mod shared;
 pub(crate) mod simd;
