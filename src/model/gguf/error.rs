@@ -129,7 +129,7 @@ pub enum GgufError {
     },
     /// The `tokenizer.json` beside the file cannot be used.
     #[error(transparent)]
-    Json(crate::model::TokenizerError),
+    Json(Box<crate::model::TokenizerError>),
     /// Chat was asked for, but the file has no template.
     #[error("{path} has no chat template: send the bare prompt, or use an instruction-tuned model", path = path.display())]
     NoChatTemplate {

@@ -39,7 +39,7 @@ impl JsonTokenizer {
     /// # Errors
     /// It is absent, or no tokenizer; or its numbers are absurd.
     pub fn load(path: &Path) -> Result<(Self, JsonVocabulary), GgufError> {
-        let fail = |source| GgufError::Json(TokenizerError::Load { path: path.to_owned(), source });
+        let fail = |source| GgufError::Json(Box::new(TokenizerError::Load { path: path.to_owned(), source }));
         let mut plain = Tokenizer::from_file(path).map_err(fail)?;
         plain.with_padding(None).with_truncation(None).map_err(fail)?;
         let trusting = plain.clone();

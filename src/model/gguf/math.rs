@@ -44,7 +44,7 @@ pub fn silu_gate(level: Level, gate: &mut [f32], up: &[f32]) {
 pub fn gelu_gate(level: Level, gate: &mut [f32], up: &[f32]) {
     #[inline(always)]
     fn run(gate: &mut [f32], up: &[f32]) {
-        const TWICE_ROOT: f32 = 1.595_769_1; // 2 √(2/π)
+        const TWICE_ROOT: f32 = 1.595_769; // 2 √(2/π)
         for (gate, up) in gate.iter_mut().zip(up) {
             let x = *gate;
             *gate = x / (1.0 + exp(-TWICE_ROOT * (x + 0.044_715 * x * x * x))) * up;

@@ -47,6 +47,8 @@ impl Level {
             Self::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni => "AVX-512 VNNI",
         }
     }
 }

@@ -68,12 +68,8 @@ fn both_ways_of_computing_agree_at_the_extremes_of_every_kind() {
             #[cfg(target_arch = "x86_64")]
             if Level::detect() != Level::Portable {
                 // SAFETY: the processor has what the loops need, and the lengths passed the checks above.
-                let (emulated, older) = unsafe {
-                    (
-                        super::vnni::emulated_tile(&panel, [row; 2]),
-                        super::avx2::integer_tile(&panel, [row; 2]),
-                    )
-                };
+                let (emulated, older) =
+                    unsafe { (vnni::emulated_tile(&panel, [row; 2]), avx2::integer_tile(&panel, [row; 2])) };
                 assert_eq!(emulated, older, "the loop for VNNI: {nibbles} {signed} {group} {extreme}");
             }
             assert_eq!(best[0], best[1]);
