@@ -427,7 +427,7 @@ impl Decoder {
         layer.up.add_bias(&mut up);
         let gated = gate.par_chunks_mut(4096).zip(up.par_chunks(4096));
         gated.for_each(|(gate, up)| match self.shape.architecture {
-            Architecture::Gemma3 => math::gelu_gate(self.level, gate, up),
+            Architecture::Gemma3 => math::gelu_gate(gate, up),
             _ => math::silu_gate(self.level, gate, up),
         });
         let [mut down] = matrix::multiply([&layer.down.matrix], &Input::new(&gate, self.shape.feed_forward));
