@@ -54,6 +54,15 @@ ROWS = {
         "same": ("profile_items", "profile_items", 0),
         "shown": ["wall_s", "cpu_s", "reopen_s", "peak_rss_mb"],
     },
+    "gguf": {
+        "packages": ["llama-cpp-python", "numpy"],  # compiled on this machine, for about ten minutes
+        "data": ("data/gemma-3-270m-q4_k_m.gguf", [str(REPO / "tests/get_models.py"), "data", "--only", "gemma-3-270m-q4_k_m.gguf"]),
+        "peer": ["bench_gguf.py", "--threads", "1", "--model", "data/gemma-3-270m-q4_k_m.gguf"],
+        "bench": "gguf",
+        "cpu": lambda line: line["prompt_tokens"] / line["prompt_tok_per_cpu_s"] + line["gen_tokens"] / line["gen_tok_per_cpu_s"],
+        "same": ("prompt_tokens", "prompt_tokens", 0),
+        "shown": ["prompt_tok_per_cpu_s", "gen_tok_per_cpu_s", "prompt_tok_s", "gen_tok_s"],
+    },
 }
 
 
