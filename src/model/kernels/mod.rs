@@ -10,7 +10,7 @@ pub(crate) mod attention;
 mod dot;
 pub(crate) mod gemm;
 pub(crate) mod math;
-mod memory;
+pub(crate) mod memory;
 pub(crate) mod pool;
 pub(crate) mod shared;
 pub(crate) mod simd;
