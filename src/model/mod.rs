@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of tasks, prompts or metrics.
 
+mod batches;
 mod device;
 mod encoder;
 mod error;
@@ -16,6 +17,7 @@ mod tokenizer;
 pub mod weights;
 mod words;
 
+pub use batches::Notice;
 pub use device::{DeviceChoice, DeviceInfo, Precision};
 pub use encoder::{Encoder, EncoderOptions, Matrix, Pooling, Prefixes};
 pub use error::ModelError;
