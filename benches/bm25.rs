@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use lamplight::jobs::CancelToken;
 use lamplight::lamp::{Document, Query};
-use lamplight::retrieval::{Bm25, Retriever, RetrieverConfig};
+use lamplight::retrieval::{Bm25, NoEncoders, Retriever, RetrieverConfig};
 use serde::Deserialize;
 
 mod support;
@@ -91,7 +91,7 @@ fn generated() -> (Query, Vec<Document>) {
 #[divan::bench(args = ["bm25", "fulltext"], name = "rank a profile of 200")]
 fn rank(bencher: divan::Bencher<'_, '_>, retriever: &str) {
     let config: RetrieverConfig = retriever.parse().expect("a retriever's short form");
-    let retriever = config.build().expect("a retriever with its usual options");
+    let retriever = config.build(&NoEncoders).expect("a retriever with its usual options");
     let (query, documents) = generated();
     bencher.bench_local(|| first(&*retriever, &query, &documents));
 }

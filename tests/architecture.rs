@@ -44,6 +44,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 const KEEPERS: &[(&str, &[&str])] = &[
     ("tantivy", &["search"]),
     ("ureq", &["fetch"]),
+    ("sysinfo", &["model"]),
+    ("fs4", &["model"]),
     ("tokenizers", &["model"]),
     ("candle_core", &["model"]),
     ("candle_nn", &["model"]),

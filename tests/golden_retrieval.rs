@@ -6,7 +6,9 @@ use std::path::Path;
 
 use lamplight::jobs::CancelToken;
 use lamplight::lamp::{Document, ProfileEntry, Query, Sample, Task};
-use lamplight::retrieval::{Bm25, Bm25Index, Bm25Options, Recency, RetrievalError, Retriever};
+use lamplight::retrieval::{
+    Bm25, Bm25Index, Bm25Options, NoEncoders, Recency, RetrievalError, Retriever, RetrieverConfig,
+};
 use serde_json::Value;
 
 fn golden(name: &str) -> Value {
@@ -172,7 +174,7 @@ fn rankings_do_not_depend_on_threads_or_order() {
     let cancel = CancelToken::new();
     let retrievers: Vec<Box<dyn Retriever>> =
         ["bm25", "fulltext", "random:3", "recency+bm25", "rrf(bm25,fulltext,recency)"]
-            .map(|name| name.parse::<lamplight::retrieval::RetrieverConfig>().unwrap().build().unwrap())
+            .map(|name| name.parse::<RetrieverConfig>().unwrap().build(&NoEncoders).unwrap())
             .into();
     let cases = cases();
     let rank = |(task, sample, _): &(Task, Sample, Value)| {

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 use lamplight::jobs::CancelToken;
 use lamplight::lamp::{Document, ProfileEntry, Query, Sample, Task};
-use lamplight::retrieval::{Completeness, RankingFile, RankingWriter, RetrievalError, RetrieverConfig};
+use lamplight::retrieval::{
+    Completeness, NoEncoders, RankingFile, RankingWriter, RetrievalError, RetrieverConfig,
+};
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -62,7 +64,7 @@ fn sample(task: Task, record: &Value) -> Sample {
 }
 
 fn rank(name: &str, task: Task, sample: &Sample, k: usize) -> Result<Vec<usize>, RetrievalError> {
-    let retriever = name.parse::<RetrieverConfig>().unwrap().build().unwrap();
+    let retriever = name.parse::<RetrieverConfig>().unwrap().build(&NoEncoders).unwrap();
     let documents = Document::of_profile(task, &sample.profile, true);
     let ranking = retriever.rank(&CancelToken::new(), &Query::of(task, sample), &documents, k)?;
     Ok(ranking.indices().collect())

@@ -6,17 +6,21 @@ use std::time::Instant;
 
 use clap::Args;
 
+use super::model_choice::{ModelsFolder, PrecisionName};
 use super::{CliError, Console, Outcome};
 use crate::model::gguf::{GgufOptions, PromptStyle};
 use crate::model::t5::T5Options;
-use crate::model::{FinishReason, GenerationConfig, LoadOptions, PromptInput, Sampling, load};
+use crate::model::{DeviceChoice, FinishReason, GenerationConfig, LoadOptions, PromptInput, Sampling, load};
 
 /// Answers one prompt with a model.
 #[derive(Debug, Args)]
 pub struct Generate {
-    /// The model: a GGUF file, a folder with a T5 model, or a script such as scripted:echo, scripted:word=-1, scripted:answer=TEXT.
+    /// The model: a registered one's name (`lamplight models list`), a GGUF file, a folder with a T5 model, or a script such as
+    /// scripted:echo, scripted:word=-1, scripted:answer=TEXT.
     #[arg(long, short)]
-    model: PathBuf,
+    model: String,
+    #[command(flatten)]
+    folder: ModelsFolder,
     /// The prompt; read from standard input if neither this nor a file is given.
     #[arg(long, short, conflicts_with = "file")]
     prompt: Option<String>,
@@ -53,6 +57,12 @@ pub struct Generate {
     /// The seed of random draws.
     #[arg(long, requires = "temperature", default_value_t = 0)]
     seed: u64,
+    /// Where (T5): cpu, cuda, cuda:1 or metal.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
+    /// The kind of numbers (T5).
+    #[arg(long, default_value = "f32")]
+    precision: PrecisionName,
     /// Threads; as many as processors if not given.
     #[arg(long)]
     threads: Option<std::num::NonZero<usize>>,
@@ -94,9 +104,15 @@ impl Generate {
         let chat = self.chat || self.system.is_some();
         let style = if chat { PromptStyle::Chat { system: self.system } } else { PromptStyle::Bare };
         let gguf = GgufOptions { style, threads: self.threads.map(Into::into), context: self.context };
-        let t5 = T5Options { threads: self.threads.map_or(0, Into::into), ..Default::default() };
+        let t5 = T5Options {
+            device: self.device,
+            precision: self.precision.into(),
+            threads: self.threads.map_or(0, Into::into),
+            ..Default::default()
+        };
         let start = Instant::now();
-        let mut model = load(&self.model, &LoadOptions { gguf, t5 })?;
+        let path = self.folder.resolve(&self.model)?.path;
+        let mut model = load(&path, &LoadOptions { gguf, t5 })?;
         let load_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let input = PromptInput { text: &prompt, tokens: &[] };

@@ -6,9 +6,15 @@
 pub mod answers;
 mod check;
 mod console;
+mod devices;
+mod embed;
+mod embeddings;
+mod encoders;
 mod generate;
 mod get;
 mod import_avocado;
+pub mod model_choice;
+pub mod models;
 mod prompt;
 mod rank;
 mod sample_data;
@@ -25,6 +31,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use console::{Console, Unit};
+pub use embed::EmbedError;
+pub use embeddings::EmbeddingsError;
 pub use get::GetCommandError;
 pub use prompt::ShowPromptError;
 pub use score::ScoreError;
@@ -34,7 +42,9 @@ use crate::dataset::DatasetError;
 use crate::dataset::avocado::ImportError;
 use crate::dataset::sample_set::SampleSetError;
 use crate::model::ModelError;
-use crate::retrieval::{ConfigError, RankingFileError, RetrievalError};
+use crate::model::hub::HubError;
+use crate::model::registry::RegistryError;
+use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
 use crate::search::SearchError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
@@ -58,6 +68,8 @@ struct Cli {
 enum Command {
     /// Answer one prompt with a model.
     Generate(generate::Generate),
+    /// Turn texts into vectors with an encoder, or show how like they are.
+    Embed(embed::Embed),
     /// List the datasets under files and folders, and report what is wrong with them.
     Check(check::Check),
     /// Show one sample with its profile.
@@ -65,10 +77,14 @@ enum Command {
     Search(search::SearchArgs),
     Rank(rank::RankArgs),
     Prompt(prompt::ShowPrompt),
+    /// Show and clear the vectors that dense retrievers have kept.
+    Embeddings(embeddings::EmbeddingsArgs),
     /// Score outputs against golds, as the official evaluation does.
     Score(score::ScoreArgs),
     SampleData(sample_data::SampleData),
     Get(get::GetArgs),
+    Models(models::Models),
+    Devices(devices::Devices),
     ImportAvocado(import_avocado::ImportArgs),
 }
 
@@ -98,6 +114,15 @@ pub enum CliError {
     /// A model could not be loaded or used.
     #[error(transparent)]
     Model(ModelError),
+    /// Texts could not be embedded.
+    #[error(transparent)]
+    Embed(EmbedError),
+    /// A model could not be installed, found or removed.
+    #[error(transparent)]
+    Registry(RegistryError),
+    /// A model was not removed.
+    #[error(transparent)]
+    NotRemoved(#[from] models::NotRemoved),
     /// Data could not be read.
     #[error(transparent)]
     Dataset(DatasetError),
@@ -116,9 +141,12 @@ pub enum CliError {
     /// A profile could not be ranked.
     #[error(transparent)]
     Retrieval(RetrievalError),
-    /// A retriever's options make no sense.
+    /// A retriever could not be made.
     #[error(transparent)]
-    Retriever(#[from] ConfigError),
+    Retriever(BuildError),
+    /// Kept vectors could not be shown or cleared.
+    #[error(transparent)]
+    Embeddings(#[from] EmbeddingsError),
     /// A ranking file could not be used or written.
     #[error(transparent)]
     RankingFile(#[from] RankingFileError),
@@ -137,6 +165,22 @@ pub enum CliError {
     /// Mails could not be put in.
     #[error(transparent)]
     Import(ImportError),
+}
+
+impl From<RegistryError> for CliError {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Canceled(canceled) => Self::Canceled(canceled),
+            RegistryError::Model(error) => error.into(),
+            other => Self::Registry(other),
+        }
+    }
+}
+
+impl From<HubError> for CliError {
+    fn from(error: HubError) -> Self {
+        RegistryError::from(error).into()
+    }
 }
 
 impl From<ImportError> for CliError {
@@ -162,6 +206,15 @@ impl From<RetrievalError> for CliError {
         match error {
             RetrievalError::Canceled(canceled) => Self::Canceled(canceled),
             other => Self::Retrieval(other),
+        }
+    }
+}
+
+impl From<BuildError> for CliError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Encoder { source: ModelError::Canceled(canceled), .. } => Self::Canceled(canceled),
+            other => Self::Retriever(other),
         }
     }
 }
@@ -211,14 +264,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
     match command {
         Command::Generate(generate) => generate.run(console),
+        Command::Embed(embed) => embed.run(console),
         Command::Check(arguments) => arguments.run(console),
         Command::Show(arguments) => arguments.run(console),
         Command::Search(arguments) => search::run(&arguments, console),
         Command::Rank(arguments) => rank::run(&arguments, console),
         Command::Prompt(arguments) => prompt::run(&arguments, console),
+        Command::Embeddings(arguments) => embeddings::run(&arguments, console),
         Command::Score(arguments) => score::run(&arguments, console),
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),
+        Command::Models(arguments) => models::run(arguments, console),
+        Command::Devices(arguments) => devices::run(&arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
     }
 }

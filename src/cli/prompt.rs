@@ -10,19 +10,20 @@ use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
+use super::encoders::{EncoderArgs, Encoders};
 use super::rank::RETRIEVERS;
-use super::samples::in_order;
+use super::samples::{Ahead, in_order, prepare_one};
 use super::selection::{DatasetSelection, SampleChoice};
 use super::text::{fitted, plain, safe, table};
 use super::{CliError, Console, Outcome};
 use crate::dataset::Dataset;
-use crate::lamp::{Document, Query, Sample, Task};
+use crate::lamp::{Document, Sample, Task};
 use crate::model::{HfTokenizer, TokenizerError};
 use crate::prompt::{
     Mark, Marked, Preset, Prompt, PromptBuilder, PromptError, PromptMode, PromptOptions, PromptStatus,
     Template, TemplateError, UnknownPreset,
 };
-use crate::retrieval::{Completeness, RankingFile, Retriever, RetrieverConfig};
+use crate::retrieval::{Completeness, Problem, RankingFile, Retriever, RetrieverConfig};
 use crate::whole_file::WholeFile;
 
 /// Show what the model would read for a sample with the cuts marked, or write the prompts of a whole dataset.
@@ -74,6 +75,8 @@ pub(super) struct ShowPrompt {
     /// Print a task's built-in template as a file to start one's own from.
     #[arg(long, value_name = "TASK")]
     print_template: Option<Task>,
+    #[command(flatten)]
+    encoder: EncoderArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -175,14 +178,17 @@ pub(super) fn run(arguments: &ShowPrompt, console: &Console) -> Result<Outcome, 
         return Ok(Outcome::Done);
     }
     // What costs little is checked before the data are read.
-    let source = Source::of(arguments)?;
+    let cache = arguments.selection.cache_folder();
+    let encoders = Encoders::new(&arguments.encoder, cache.as_deref(), console);
+    let source = Source::of(arguments, &encoders)?;
     let tokenizer = tokenizer(arguments.tokenizer.as_deref())?;
     let dataset = arguments.selection.one(console)?;
     let template = arguments.template.load(dataset.id().task)?;
     let options = PromptOptions { mode: arguments.mode.into(), max_length: arguments.max_length };
     let builder = PromptBuilder::new(dataset.id().task, &template, options, &tokenizer);
     let builder = builder.map_err(ShowPromptError::from)?;
-    let maker = Maker { arguments, dataset: &dataset, source, template: &template, builder, console };
+    let (dataset, template, encoders) = (&dataset, &template, &encoders);
+    let maker = Maker { arguments, dataset, source, encoders, template, builder, console };
     match &arguments.out {
         Some(path) => maker.write_all(path)?,
         None => maker.show()?,
@@ -204,12 +210,12 @@ enum Source {
 }
 
 impl Source {
-    fn of(arguments: &ShowPrompt) -> Result<Self, CliError> {
+    fn of(arguments: &ShowPrompt, encoders: &Encoders<'_>) -> Result<Self, CliError> {
         Ok(match &arguments.rankings {
             _ if arguments.k == 0 => Self::Nothing,
             Some(path) => Self::File(RankingFile::read(path)?),
             None if matches!(arguments.retriever, RetrieverConfig::None {}) => Self::Nothing,
-            None => Self::Retriever(arguments.retriever.build()?),
+            None => Self::Retriever(arguments.retriever.build(encoders)?),
         })
     }
 
@@ -230,6 +236,7 @@ struct Maker<'a> {
     arguments: &'a ShowPrompt,
     dataset: &'a Dataset,
     source: Source,
+    encoders: &'a Encoders<'a>,
     template: &'a Template,
     builder: PromptBuilder<'a>,
     console: &'a Console,
@@ -320,9 +327,8 @@ impl Maker<'_> {
                 return Ok(Made { prompt, marker_found });
             }
             Source::Retriever(retriever) => {
-                let query = Query::of(task, sample);
+                let Problem { query, documents } = Problem::of(task, sample, self.arguments.use_date);
                 marker_found = query.marker_found;
-                let documents = Document::of_profile(task, &sample.profile, self.arguments.use_date);
                 retriever.rank(self.console.cancel(), &query, &documents, k)?.indices().collect()
             }
             Source::File(file) => {
@@ -332,6 +338,15 @@ impl Maker<'_> {
         };
         let prompt = self.builder.build(sample, &indices).map_err(ShowPromptError::from)?;
         Ok(Made { prompt, marker_found })
+    }
+
+    fn ahead(&self) -> Option<Ahead<'_>> {
+        match &self.source {
+            Source::Retriever(retriever) => {
+                Some(Ahead { retriever: &**retriever, use_date: self.arguments.use_date })
+            }
+            Source::Nothing | Source::File(_) => None,
+        }
     }
 
     /// Writes the prompts of all samples.
@@ -346,6 +361,7 @@ impl Maker<'_> {
             self.dataset,
             self.console,
             "Building prompts",
+            self.ahead(),
             |_, sample| {
                 let made = self.make(sample)?;
                 let mut json =
@@ -359,6 +375,7 @@ impl Maker<'_> {
             },
         )?;
         out.finish().map_err(failed)?;
+        self.encoders.tell();
         if self.console.is_json() {
             let mut summary = self.circumstances();
             summary["out"] = path.to_string_lossy().into();
@@ -376,7 +393,11 @@ impl Maker<'_> {
     /// Shows the prompt of one sample.
     fn show(&self) -> Result<(), CliError> {
         let (index, sample) = self.arguments.sample.find(self.dataset)?;
+        if let Some(ahead) = self.ahead() {
+            prepare_one(self.dataset, self.console, ahead, &sample)?;
+        }
         let made = self.make(&sample)?;
+        self.encoders.tell();
         let prompt = &made.prompt;
         if self.console.is_json() {
             let mut shown = self.circumstances();
@@ -420,6 +441,7 @@ impl Maker<'_> {
             "template": self.template.name(),
             "mode": PromptMode::from(self.arguments.mode),
             "max_length": self.arguments.max_length,
+            "encoders": self.encoders.as_json(),
         })
     }
 

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
-use super::samples::in_order;
+use super::encoders::{EncoderArgs, Encoders};
+use super::samples::{Ahead, in_order, prepare_one};
 use super::selection::{DatasetSelection, SampleChoice};
 use super::text::{fitted, line, plain, table, width};
 use super::{CliError, Console, Outcome};
 use crate::dataset::Dataset;
-use crate::lamp::{Document, Query, Sample};
-use crate::retrieval::{Ranking, RankingWriter, Retriever, RetrieverConfig};
+use crate::lamp::Sample;
+use crate::retrieval::{Problem, Ranking, RankingWriter, Retriever, RetrieverConfig};
 
 /// What every command's help says about retrievers.
 pub(super) const RETRIEVERS: &str = "\
@@ -23,8 +24,12 @@ Retrievers:
   bm25[:k1=1.5][:b=0.75][:epsilon=0.25]
                             Okapi BM25 on words as they stand, as the benchmark computes it
   fulltext                  A search engine's BM25: stemmed words, without stop words
+  dense:MODEL               Vectors of an encoder, such as Contriever: a model's folder, or
+                            scripted:words=256; then :pooling=mean|cls, :normalize=true,
+                            :max_tokens=N, :query=PREFIX, :document=PREFIX where wanted.
+                            Between double quotes where it has commas or parentheses
   recency+OTHER             Half from OTHER, then half the newest: recency+bm25
-  rrf[:C](ONE,OTHER,...)    Reciprocal rank fusion, C is 60: rrf(bm25,recency)
+  rrf[:C](ONE,OTHER,...)    Reciprocal rank fusion, C is 60: rrf(bm25,dense:contriever)
 ";
 
 /// Rank the entries of a sample's profile, or write the ranking file of a whole dataset.
@@ -53,6 +58,8 @@ pub(super) struct RankArgs {
     /// Rank every sample and write a ranking file in the official format.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    encoder: EncoderArgs,
 }
 
 /// How profiles are ranked.
@@ -61,37 +68,45 @@ struct Ranker<'a> {
     retriever: Box<dyn Retriever>,
     k: usize,
     use_date: bool,
+    encoders: &'a Encoders<'a>,
     console: &'a Console,
 }
 
 /// A sample's ranking, and what was ranked.
 struct Ranked {
-    query: Query,
-    documents: Vec<Document>,
+    problem: Problem,
     ranking: Ranking,
 }
 
 impl Ranker<'_> {
+    fn ahead(&self) -> Ahead<'_> {
+        Ahead { retriever: &*self.retriever, use_date: self.use_date }
+    }
+
     fn rank(&self, sample: &Sample) -> Result<Ranked, CliError> {
-        let task = self.dataset.id().task;
-        let query = Query::of(task, sample);
-        let documents = Document::of_profile(task, &sample.profile, self.use_date);
-        let ranking = self.retriever.rank(self.console.cancel(), &query, &documents, self.k)?;
-        Ok(Ranked { query, documents, ranking })
+        let problem = Problem::of(self.dataset.id().task, sample, self.use_date);
+        let Problem { query, documents } = &problem;
+        let ranking = self.retriever.rank(self.console.cancel(), query, documents, self.k)?;
+        Ok(Ranked { problem, ranking })
     }
 }
 
 /// Runs the command.
 pub(super) fn run(arguments: &RankArgs, console: &Console) -> Result<Outcome, CliError> {
-    let retriever = arguments.retriever.build()?;
+    let cache = arguments.selection.cache_folder();
+    let encoders = Encoders::new(&arguments.encoder, cache.as_deref(), console);
+    let retriever = arguments.retriever.build(&encoders)?;
     let dataset = arguments.selection.one(console)?;
     let k = arguments.k.unwrap_or(usize::MAX);
-    let ranker = Ranker { dataset: &dataset, retriever, k, use_date: arguments.use_date, console };
+    let (dataset, encoders) = (&dataset, &encoders);
+    let ranker = Ranker { dataset, retriever, k, use_date: arguments.use_date, encoders, console };
     if let Some(path) = &arguments.out {
         return write_all(&ranker, path);
     }
-    let (index, sample) = arguments.sample.find(&dataset)?;
+    let (index, sample) = arguments.sample.find(dataset)?;
+    prepare_one(dataset, console, ranker.ahead(), &sample)?;
     let ranked = ranker.rank(&sample)?;
+    encoders.tell();
     if console.is_json() {
         console.print_json(&as_json(&ranker, index, &sample, &ranked))?;
     } else {
@@ -103,7 +118,7 @@ pub(super) fn run(arguments: &RankArgs, console: &Console) -> Result<Outcome, Cl
 fn as_json(ranker: &Ranker<'_>, index: usize, sample: &Sample, ranked: &Ranked) -> serde_json::Value {
     let id = ranker.dataset.id();
     let places = ranked.ranking.entries.iter().zip(1..).filter_map(|(entry, rank)| {
-        let document = ranked.documents.get(entry.index)?;
+        let document = ranked.problem.documents.get(entry.index)?;
         let date = &sample.profile.get(entry.index)?.date;
         Some(json!({
             "rank": rank, "index": entry.index, "id": document.id, "score": entry.score, "date": date,
@@ -118,9 +133,10 @@ fn as_json(ranker: &Ranker<'_>, index: usize, sample: &Sample, ranked: &Ranked) 
         "id": sample.id,
         "retriever": ranker.retriever.id(),
         "use_date": ranker.use_date,
-        "query": ranked.query.text,
-        "marker_found": ranked.query.marker_found,
+        "query": ranked.problem.query.text,
+        "marker_found": ranked.problem.query.marker_found,
         "profile_entries": sample.profile.len(),
+        "encoders": ranker.encoders.as_json(),
         "ranking": places.collect::<Vec<_>>(),
     })
 }
@@ -132,8 +148,8 @@ fn words(ranker: &Ranker<'_>, index: usize, sample: &Sample, ranked: &Ranked) ->
     let mut out = format!("{id}, sample {} (index {index} of {})\n", plain(&sample.id), ranker.dataset.len());
     // Writing into a `String` cannot fail.
     let _ = writeln!(out, "{}, {} of {of} entries", ranker.retriever.describe(), ranking.len());
-    let _ = writeln!(out, "Query  {}", fitted(&line(&ranked.query.text), columns - 7));
-    if !ranked.query.marker_found {
+    let _ = writeln!(out, "Query  {}", fitted(&line(&ranked.problem.query.text), columns - 7));
+    if !ranked.problem.query.marker_found {
         let _ = writeln!(out, "       The input lacks the task's marker, so all of it is the query.");
     }
     if ranking.is_empty() {
@@ -161,7 +177,7 @@ fn words(ranker: &Ranker<'_>, index: usize, sample: &Sample, ranked: &Ranked) ->
         .map(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0) + 2)
         .sum();
     let room = columns.saturating_sub(taken).max(20);
-    let texts = ranking.indices().filter_map(|index| ranked.documents.get(index));
+    let texts = ranking.indices().filter_map(|index| ranked.problem.documents.get(index));
     let texts =
         ["Text".to_owned()].into_iter().chain(texts.map(|document| fitted(&line(&document.text), room)));
     for (row, text) in rows.iter_mut().zip(texts) {
@@ -184,11 +200,12 @@ fn write_all(ranker: &Ranker<'_>, path: &Path) -> Result<Outcome, CliError> {
         dataset,
         console,
         "Ranking",
+        Some(ranker.ahead()),
         |_, sample| {
             let ranked = ranker.rank(sample)?;
             let ids: Vec<String> =
-                ranked.ranking.entry_ids(&ranked.documents).into_iter().map(str::to_owned).collect();
-            Ok((sample.id.clone(), ids, ranked.query.marker_found, sample.profile.is_empty()))
+                ranked.ranking.entry_ids(&ranked.problem.documents).into_iter().map(str::to_owned).collect();
+            Ok((sample.id.clone(), ids, ranked.problem.query.marker_found, sample.profile.is_empty()))
         },
         |(id, ids, marker_found, is_empty)| {
             no_marker += usize::from(!marker_found);
@@ -198,13 +215,14 @@ fn write_all(ranker: &Ranker<'_>, path: &Path) -> Result<Outcome, CliError> {
         },
     )?;
     writer.finish()?;
+    ranker.encoders.tell();
     let id = dataset.id();
     if console.is_json() {
         console.print_json(&json!({
             "task": id.task, "setting": id.setting, "split": id.split, "retriever": ranker.retriever.id(),
             "use_date": ranker.use_date, "k": (ranker.k != usize::MAX).then_some(ranker.k),
             "out": path.to_string_lossy(), "samples": dataset.len(),
-            "without_marker": no_marker, "without_profile": empty,
+            "without_marker": no_marker, "without_profile": empty, "encoders": ranker.encoders.as_json(),
         }))?;
     } else {
         let mut out = format!(

@@ -68,6 +68,11 @@ fn reasons(items: &[String]) -> String {
     if items.is_empty() { String::new() } else { format!(":{}", listed(items)) }
 }
 
+/// The system's folder for what can be made again; `None` where it names none.
+pub(super) fn system_cache_folder() -> Option<PathBuf> {
+    directories::ProjectDirs::from("", "", "lamplight").map(|dirs| dirs.cache_dir().to_owned())
+}
+
 impl DatasetSelection {
     /// Opens all that the paths hold. With `decide`, task, setting and split override what the files tell. Without it
     /// they do so where there is a single questions file, and else only for what a file does not tell: there
@@ -88,9 +93,7 @@ impl DatasetSelection {
 
     /// Where indexes are kept; `None` where the system names no such place.
     pub fn cache_folder(&self) -> Option<PathBuf> {
-        let system =
-            || directories::ProjectDirs::from("", "", "lamplight").map(|dirs| dirs.cache_dir().to_owned());
-        self.cache_dir.clone().or_else(system)
+        self.cache_dir.clone().or_else(system_cache_folder)
     }
 
     /// The one dataset that the arguments name, usable.

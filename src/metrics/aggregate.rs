@@ -75,6 +75,11 @@ impl ScoreSet {
         self.sums(0..self.scores.len()).figure(metric)
     }
 
+    /// The same over chosen samples, which may repeat.
+    pub(super) fn figure_of(&self, metric: Metric, chosen: &[u32]) -> Option<f64> {
+        self.sums(chosen.iter().map(|&at| at as usize)).figure(metric)
+    }
+
     /// The figures asked for (those of other kinds of task are left out), with bootstrap intervals if asked for.
     pub fn aggregate(&self, metrics: &[Metric], bootstrap: Option<&Bootstrap>) -> Aggregate {
         let sums = self.sums(0..self.scores.len());

@@ -42,25 +42,37 @@ impl Bootstrap {
         figures: usize,
         compute: impl Fn(&[u32]) -> Vec<f64> + Sync,
     ) -> Vec<Interval> {
-        let Ok(count) = u32::try_from(samples) else { return Vec::new() };
-        if count == 0 || self.resamples == 0 {
-            return Vec::new();
-        }
-        let drawn: Vec<Vec<f64>> = (0..self.resamples)
-            .into_par_iter()
-            .map_init(Vec::new, |chosen, resample| {
-                draw(self.seed, resample, count, chosen);
-                compute(chosen)
-            })
-            .collect();
+        let drawn = self.resampled(samples, |chosen| Some(compute(chosen)));
         (0..figures)
-            .map(|figure| {
-                let mut values: Vec<f64> = drawn.iter().filter_map(|row| row.get(figure).copied()).collect();
-                values.sort_unstable_by(f64::total_cmp);
-                let tail = (1.0 - self.level) / 2.0;
-                Interval { low: quantile(&values, tail), high: quantile(&values, 1.0 - tail) }
+            .filter_map(|figure| {
+                self.interval(drawn.iter().filter_map(|row| row.get(figure).copied()).collect())
             })
             .collect()
+    }
+
+    /// What `compute` makes of each resample's numbers, with repeats, of `samples` samples. Empty if there is nothing
+    /// to draw from or to draw, or `compute` has no result.
+    pub(super) fn resampled<T: Send>(
+        &self,
+        samples: usize,
+        compute: impl Fn(&[u32]) -> Option<T> + Sync,
+    ) -> Vec<T> {
+        let Some(count) = u32::try_from(samples).ok().filter(|&count| count > 0) else { return Vec::new() };
+        let drawn = (0..self.resamples).into_par_iter().map_init(Vec::new, |chosen, resample| {
+            draw(self.seed, resample, count, chosen);
+            compute(chosen)
+        });
+        drawn.collect::<Option<Vec<T>>>().unwrap_or_default()
+    }
+
+    /// Where resampled values mostly lie; `None` without values.
+    pub(super) fn interval(&self, mut values: Vec<f64>) -> Option<Interval> {
+        if values.is_empty() {
+            return None;
+        }
+        values.sort_unstable_by(f64::total_cmp);
+        let tail = (1.0 - self.level) / 2.0;
+        Some(Interval { low: quantile(&values, tail), high: quantile(&values, 1.0 - tail) })
     }
 }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use super::ModelError;
 
@@ -53,6 +54,8 @@ impl Precision {
 pub struct DeviceInfo {
     /// What to write in settings.
     pub choice: DeviceChoice,
+    /// What its maker calls it, where the system tells.
+    pub name: Option<String>,
     /// Why it cannot be used; `None` if it can.
     pub missing: Option<String>,
 }
@@ -86,10 +89,19 @@ impl DeviceChoice {
 
     /// All kinds of devices, each with the reason if it cannot be used.
     pub fn list() -> Vec<DeviceInfo> {
-        [Self::Cpu, Self::Cuda(0), Self::Metal(0)]
-            .into_iter()
-            .map(|choice| DeviceInfo { choice, missing: choice.open().err().map(|error| error.to_string()) })
-            .collect()
+        let info = |choice: Self| DeviceInfo {
+            choice,
+            name: (choice == Self::Cpu).then(processor_name).flatten(),
+            missing: choice.open().err().map(|error| error.to_string()),
+        };
+        let mut list: Vec<DeviceInfo> = [Self::Cpu, Self::Cuda(0)].map(info).into();
+        // Further cards are listed as far as there are some.
+        let more = (1..MOST_CARDS).map(|number| info(Self::Cuda(number)));
+        if list.iter().all(|device| device.missing.is_none()) {
+            list.extend(more.take_while(|device| device.missing.is_none()));
+        }
+        list.push(info(Self::Metal(0)));
+        list
     }
 
     /// The first GPU that can be used, else the processor.
@@ -97,6 +109,30 @@ impl DeviceChoice {
         let usable = |choice: &Self| choice.open().is_ok();
         [Self::Cuda(0), Self::Metal(0)].into_iter().find(usable).unwrap_or(Self::Cpu)
     }
+}
+
+/// At most so many cards are looked for.
+const MOST_CARDS: usize = 16;
+
+fn processor_name() -> Option<String> {
+    let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
+    let system = System::new_with_specifics(kind).ok()?;
+    let name = system.cpus().first()?.brand().trim().to_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+/// The vector instructions that kernels use on this processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstructionSets {
+    /// Those of T5 models and encoders.
+    pub t5: &'static str,
+    /// Those of GGUF models.
+    pub gguf: &'static str,
+}
+
+/// The vector instructions that kernels use on this processor.
+pub fn instruction_sets() -> InstructionSets {
+    InstructionSets { t5: super::kernels::simd::Isa::detect().name(), gguf: super::gguf::instructions() }
 }
 
 impl fmt::Display for DeviceChoice {
@@ -163,7 +199,7 @@ mod tests {
     #[test]
     fn the_processor_is_always_there_and_what_is_missing_has_a_reason() {
         let list = DeviceChoice::list();
-        assert_eq!(list[0], DeviceInfo { choice: DeviceChoice::Cpu, missing: None });
+        assert_eq!((list[0].choice, &list[0].missing), (DeviceChoice::Cpu, &None));
         #[cfg(not(feature = "cuda"))]
         assert!(list[1].missing.as_ref().unwrap().contains("no CUDA support"));
     }

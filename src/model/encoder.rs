@@ -81,6 +81,14 @@ pub trait Encoder: Send {
     /// The length of a vector.
     fn dimensions(&self) -> usize;
 
+    /// How many tokens of a text are read, special ones included; `None` where the encoder has no tokens.
+    ///
+    /// # Errors
+    /// What the tokenizer says.
+    fn count_tokens(&self, _text: &str) -> Result<Option<usize>, ModelError> {
+        Ok(None)
+    }
+
     /// What goes before a text of each role.
     fn prefixes(&self) -> &Prefixes;
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::bert::BertError;
 use super::gguf::GgufError;
 use super::tokenizer::TokenizerError;
 use super::weights::WeightsError;
@@ -125,11 +126,25 @@ pub enum ModelError {
     /// A GGUF model cannot be loaded or used.
     #[error(transparent)]
     Gguf(#[from] Box<GgufError>),
+    /// An encoder cannot be loaded or used.
+    #[error(transparent)]
+    Bert(#[from] BertError),
     /// A path that holds no model that is known.
     #[error("{path} holds no model: give a GGUF file, a folder with config.json and weights of a T5 model, or a script such as scripted:echo", path = path.display())]
     UnknownModel {
         /// The path.
         path: PathBuf,
+    },
+    /// A family of models that does not run here.
+    #[error(
+        "{path} is of a {family} model; T5, mT5 and BERT models run from such folders, and many others from GGUF files",
+        path = path.display()
+    )]
+    UnknownFamily {
+        /// The configuration.
+        path: PathBuf,
+        /// What it calls itself.
+        family: String,
     },
     /// A scripted model's name is not understood.
     #[error(
@@ -160,6 +175,40 @@ pub enum ModelError {
     UnknownEncoder {
         /// The path.
         path: PathBuf,
+    },
+    /// An encoder gave vectors of another shape than it promised.
+    #[error(
+        "the encoder gave {rows} vectors of {columns} numbers for {texts} texts, instead of {dimensions} numbers a text"
+    )]
+    VectorShape {
+        /// The texts it was given.
+        texts: usize,
+        /// The numbers that a vector should have.
+        dimensions: usize,
+        /// The vectors it gave.
+        rows: usize,
+        /// The numbers that they have.
+        columns: usize,
+    },
+    /// An encoder gave a vector that cannot be compared.
+    #[error(
+        "the encoder's vector for the text beginning {beginning:?} holds values that are no numbers; \
+         its weights are damaged or overflow"
+    )]
+    VectorNotFinite {
+        /// How the text begins.
+        beginning: String,
+    },
+    /// The thread that owned an encoder panicked.
+    #[error(
+        "the encoder ended unexpectedly; this is a defect of the program, and its other work is not affected"
+    )]
+    EncoderPanicked,
+    /// The system gives no threads to compute with.
+    #[error("no threads can be started for the model: {source}")]
+    Threads {
+        /// What the system said.
+        source: std::io::Error,
     },
     /// A scripted model failed as its script says.
     #[error("the scripted model fails here, at prompt {index} of the batch, as its script says")]

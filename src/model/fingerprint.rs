@@ -1,18 +1,24 @@
 //! What identifies a model: the content of its files, wherever they lie.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::ModelError;
+use super::file_hashes::FileHashes;
 use super::weights::Checkpoint;
 use crate::jobs::{CancelToken, Progress};
 
 /// The files of a model folder, beside its weights, that change what it answers.
-const SMALL_FILES: [&str; 5] =
-    ["config.json", "tokenizer.json", "generation_config.json", "modules.json", "1_Pooling/config.json"];
+const SMALL_FILES: [&str; 7] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "generation_config.json",
+    "modules.json",
+    "1_Pooling/config.json",
+];
 
 /// A hash of the files that decide what a model answers: a GGUF file, or a folder's weights, configuration and
 /// tokenizer. Equal for equal content, whatever the folder is called and whatever else lies in it.
@@ -20,6 +26,19 @@ const SMALL_FILES: [&str; 5] =
 /// # Errors
 /// A file that cannot be read, a folder without weights, or [`ModelError::Canceled`].
 pub fn fingerprint(model: &Path, cancel: &CancelToken, progress: &Progress) -> Result<String, ModelError> {
+    fingerprint_with(model, &mut FileHashes::default(), cancel, progress)
+}
+
+/// [`fingerprint`] that reads only the files whose hashes are not known.
+///
+/// # Errors
+/// As [`fingerprint`].
+pub fn fingerprint_with(
+    model: &Path,
+    hashes: &mut FileHashes,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<String, ModelError> {
     let files = files(model)?;
     let mut total = 0;
     for (_, path) in &files {
@@ -27,28 +46,16 @@ pub fn fingerprint(model: &Path, cancel: &CancelToken, progress: &Progress) -> R
     }
     progress.start("Hashing", total);
     let mut all = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
     for (name, path) in &files {
-        let mut file = File::open(path).map_err(|source| read_error(path, source))?;
-        let mut hash = Sha256::new();
-        loop {
-            cancel.check()?;
-            let count = file.read(&mut buffer).map_err(|source| read_error(path, source))?;
-            if count == 0 {
-                break;
-            }
-            hash.update(&buffer[..count]);
-            progress.add(count as u64);
-        }
         all.update(name.as_bytes());
         all.update([0]);
-        all.update(hash.finalize());
+        all.update(hashes.of(path, cancel, progress)?);
     }
     Ok(hex::encode(all.finalize()))
 }
 
 /// The files that count, by a name that does not depend on where the model lies, in a fixed order.
-fn files(model: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
+pub(super) fn files(model: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
     let metadata = std::fs::metadata(model).map_err(|source| read_error(model, source))?;
     if !metadata.is_dir() {
         return Ok(vec![("model".to_owned(), model.to_owned())]);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::bert::BertEncoder;
 use super::gguf::{GgufModel, GgufOptions};
 use super::scripted::{self, CharacterTokenizer, Scripted, WordEncoder};
 use super::t5::{T5Model, T5Options};
@@ -56,12 +57,15 @@ pub fn load(model: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelErr
 /// A path that holds no encoder that is known; whatever is wrong with it; [`ModelError::Canceled`].
 pub fn load_encoder(
     model: &Path,
-    _options: &EncoderOptions,
-    _cancel: &CancelToken,
-    _progress: &Progress,
+    options: &EncoderOptions,
+    cancel: &CancelToken,
+    progress: &Progress,
 ) -> Result<Box<dyn Encoder>, ModelError> {
     match model.to_str() {
         Some(name) if name.starts_with(scripted::PREFIX) => Ok(Box::new(WordEncoder::parse(name)?)),
+        _ if model.join("config.json").is_file() => {
+            Ok(Box::new(BertEncoder::load(model, options, cancel, progress)?))
+        }
         _ => Err(ModelError::UnknownEncoder { path: model.to_owned() }),
     }
 }

@@ -3,14 +3,23 @@
 //! Knows nothing of tasks, prompts or metrics.
 
 mod batches;
+pub mod bert;
+mod describe;
 mod device;
+mod dropout;
+pub mod embeddings;
 mod encoder;
 mod error;
+mod file_hashes;
 mod fingerprint;
 mod generation;
 pub mod gguf;
+pub mod hub;
 mod kernels;
+pub mod known;
 mod load;
+mod memory;
+pub mod registry;
 pub mod scripted;
 pub mod t5;
 mod tokenizer;
@@ -18,12 +27,16 @@ pub mod weights;
 mod words;
 
 pub use batches::Notice;
-pub use device::{DeviceChoice, DeviceInfo, Precision};
+pub use describe::{Description, Load, ModelKind, describe};
+pub use device::{DeviceChoice, DeviceInfo, InstructionSets, Precision, instruction_sets};
+pub use dropout::Dropout;
 pub use encoder::{Encoder, EncoderOptions, Matrix, Pooling, Prefixes};
 pub use error::ModelError;
-pub use fingerprint::fingerprint;
+pub use file_hashes::FileHashes;
+pub use fingerprint::{fingerprint, fingerprint_with};
 pub use generation::{
     EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
 };
 pub use load::{LoadOptions, LoadedModel, load, load_encoder};
+pub use memory::{MemoryEstimate, free_memory};
 pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::words::{Words, word_boundary};
+use super::words::{Words, cuts_at_words, special_tokens_around, word_boundary};
 
 /// Why a tokenizer could not be loaded or used.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,8 @@ pub trait TextTokenizer: Send + Sync {
 pub struct HfTokenizer {
     inner: tokenizers::Tokenizer,
     special_tokens: usize,
+    /// Whether the beginning of a text can be read alone.
+    cuts_at_words: bool,
     /// The shorter way, where each word's tokens depend on that word alone: no more of a text is read than is asked.
     words: Option<Words>,
 }
@@ -115,7 +117,28 @@ impl HfTokenizer {
         inner.with_padding(None).with_truncation(None)?;
         let special_tokens = inner.encode("", true)?.len();
         let words = Words::of(&inner);
-        Ok(Self { inner, special_tokens, words })
+        let cuts_at_words = words.is_some() || cuts_at_words(&inner);
+        Ok(Self { inner, special_tokens, cuts_at_words, words })
+    }
+
+    /// One that was put together from a vocabulary in the file `path`.
+    pub(super) fn from_tokenizer(inner: tokenizers::Tokenizer, path: &Path) -> Result<Self, TokenizerError> {
+        Self::new(inner).map_err(|source| TokenizerError::Load { path: path.to_owned(), source })
+    }
+
+    /// The greatest id of a token.
+    pub(super) fn greatest_id(&self) -> u32 {
+        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+    }
+
+    /// The special tokens before a text and after it; none where that cannot be told.
+    pub(super) fn special_tokens_around(&self) -> (Vec<u32>, Vec<u32>) {
+        special_tokens_around(&self.inner).unwrap_or_default()
+    }
+
+    /// Tokens that it can give: its highest id and one more.
+    pub fn vocabulary(&self) -> usize {
+        self.inner.get_vocab(true).into_values().max().map_or(0, |highest| highest as usize + 1)
     }
 
     /// The first `limit` tokens as the tokenizer library finds them.
@@ -148,15 +171,19 @@ impl TextTokenizer for HfTokenizer {
 
     fn encode_start(&self, text: &str, limit: usize) -> Result<TextStart, TokenizerError> {
         let failed = |source| TokenizerError::Encode { chars: text.chars().count(), source };
-        let Some(words) = &self.words else {
+        if !self.cuts_at_words {
             return self.library_start(text, limit).map_err(failed);
-        };
+        }
         // About four bytes a token in English: a first window that is seldom too short.
         let mut window = limit.saturating_mul(5).saturating_add(64);
         loop {
             let cut = word_boundary(text, window);
             let part = &text[..cut];
-            let mut start = match words.start(&self.inner, part, limit).map_err(failed)? {
+            let short = match &self.words {
+                Some(words) => words.start(&self.inner, part, limit).map_err(failed)?,
+                None => None,
+            };
+            let mut start = match short {
                 Some(start) => start,
                 None => self.library_start(part, limit).map_err(failed)?,
             };

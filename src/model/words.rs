@@ -52,19 +52,8 @@ impl Words {
         let mut guards: Vec<char> = added.values().filter_map(|token| token.content.chars().next()).collect();
         guards.sort_unstable();
         guards.dedup();
-        let empty = tokenizer.encode("", true).ok()?;
-        let one = tokenizer.encode("a", true).ok()?;
-        let is_special = |mask: &&u32| **mask == 1;
-        let before = one.get_special_tokens_mask().iter().take_while(is_special).count();
-        let after = one.get_special_tokens_mask().iter().rev().take_while(is_special).count();
-        let ids = one.get_ids();
-        let words = Self {
-            guards,
-            before: ids[..before].to_vec(),
-            after: ids[ids.len() - after..].to_vec(),
-            known: RwLock::default(),
-        };
-        (before + after == empty.len()).then_some(words)
+        let (before, after) = special_tokens_around(tokenizer)?;
+        Some(Self { guards, before, after, known: RwLock::default() })
     }
 
     /// The first `limit` tokens, and whether there are no more; `None` where the long way has to be gone.
@@ -129,6 +118,30 @@ impl Words {
         }
         Ok(Some(out))
     }
+}
+
+/// The special tokens before a text and after it; `None` where that cannot be told.
+pub(super) fn special_tokens_around(tokenizer: &Tokenizer) -> Option<(Vec<u32>, Vec<u32>)> {
+    let empty = tokenizer.encode("", true).ok()?;
+    let one = tokenizer.encode("a", true).ok()?;
+    let is_special = |mask: &&u32| **mask == 1;
+    let before = one.get_special_tokens_mask().iter().take_while(is_special).count();
+    let after = one.get_special_tokens_mask().iter().rev().take_while(is_special).count();
+    let ids = one.get_ids();
+    (before + after == empty.len()).then(|| (ids[..before].to_vec(), ids[ids.len() - after..].to_vec()))
+}
+
+/// Whether a text may be cut at a [`word_boundary`] so that the tokens of its beginning are those of the whole text.
+/// Unsure means no.
+pub(super) fn cuts_at_words(tokenizer: &Tokenizer) -> bool {
+    let normalizer = |normalizer: &NormalizerWrapper| match normalizer {
+        NormalizerWrapper::BertNormalizer(_) => true,
+        other => normalizes_words_alone(other),
+    };
+    let added = tokenizer.get_added_tokens_decoder();
+    tokenizer.get_normalizer().is_none_or(normalizer)
+        && matches!(tokenizer.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_)))
+        && !added.values().any(|token| token.content.contains(char::is_whitespace))
 }
 
 fn normalizes_words_alone(normalizer: &NormalizerWrapper) -> bool {

@@ -2,8 +2,8 @@
 //!
 //! They take their members boxed, so that any retriever can be one.
 
-use super::{RankedEntry, Ranking, Recency, RetrievalError, Retriever};
-use crate::jobs::CancelToken;
+use super::{Problem, RankedEntry, Ranking, Recency, RetrievalError, Retriever};
+use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{Document, Query};
 
 /// Half of the entries from another retriever, then the newest ones (arXiv 2404.05970 has it with Contriever).
@@ -43,6 +43,20 @@ impl Retriever for RecencyPlus {
             entry.score = None; // the halves have no common scale
         }
         Ok(ranking)
+    }
+
+    fn preparations(&self) -> usize {
+        self.other.preparations()
+    }
+
+    fn prepare(
+        &self,
+        cancel: &CancelToken,
+        progress: &Progress,
+        problems: &[Problem],
+    ) -> Result<(), RetrievalError> {
+        Recency.prepare(cancel, progress, problems)?;
+        self.other.prepare(cancel, progress, problems)
     }
 
     fn id(&self) -> String {
@@ -100,6 +114,22 @@ impl Retriever for Fusion {
         let mut ranking = Ranking::by_score(scores.collect::<Vec<_>>(), k);
         ranking.entries.retain(|RankedEntry { index, .. }| !places[*index].is_empty());
         Ok(ranking)
+    }
+
+    fn preparations(&self) -> usize {
+        self.members.iter().map(|member| member.preparations()).sum()
+    }
+
+    fn prepare(
+        &self,
+        cancel: &CancelToken,
+        progress: &Progress,
+        problems: &[Problem],
+    ) -> Result<(), RetrievalError> {
+        // What costs little may refuse at once.
+        let (dear, cheap): (Vec<_>, Vec<_>) =
+            self.members.iter().partition(|member| member.preparations() > 0);
+        cheap.into_iter().chain(dear).try_for_each(|member| member.prepare(cancel, progress, problems))
     }
 
     fn id(&self) -> String {

@@ -2,25 +2,30 @@
 //!
 //! One retrieval problem a record: the documents are that record's own profile entries, and a
 //! [`Retriever`] puts them in order. The trait knows none of its implementations; a
-//! [`RetrieverConfig`] names those that need no model and builds them. Every ranking is a function of
-//! its arguments alone, so that neither the order of samples nor resuming a run changes it.
+//! [`RetrieverConfig`] names them and builds them, with the encoders that an [`EncoderSource`] supplies. Every ranking is a
+//! function of its arguments alone, so that neither the order of samples nor resuming a run changes it.
 //!
 //! Knows no file of a dataset, no prompt and no model's weights; [`RankingFile`] is the one file format of its own.
 
 mod bm25;
 mod config;
+mod dense;
+mod encoders;
 mod fulltext;
 mod fusion;
 mod ranking_file;
 mod simple;
 mod tokens;
 
-use crate::jobs::{CancelToken, Canceled};
-use crate::lamp::{Document, Query};
+use crate::jobs::{CancelToken, Canceled, Progress};
+use crate::lamp::{Document, Query, Sample, Task};
+use crate::model::ModelError;
 use crate::search::SearchError;
 
 pub use bm25::{Bm25, Bm25Index, Bm25IndexError, Bm25Options};
 pub use config::{ConfigError, RetrieverConfig};
+pub use dense::Dense;
+pub use encoders::{BuildError, DenseConfig, EncoderSource, NoEncoders};
 pub use fulltext::FullText;
 pub use fusion::{Fusion, RecencyPlus};
 pub use ranking_file::{Completeness, RankingFile, RankingFileError, RankingWriter};
@@ -40,12 +45,42 @@ pub trait Retriever: Send + Sync {
         k: usize,
     ) -> Result<Ranking, RetrievalError>;
 
+    /// How many encoders [`Retriever::prepare`] gives the texts to. With 0 there is nothing to gather records for.
+    fn preparations(&self) -> usize {
+        0
+    }
+
+    /// Does for many records at once what costs less together, and refuses what could not be ranked; the ranking then finds it
+    /// done, and comes out the same as without. `progress` gets one unit for each query and each document, from each encoder.
+    fn prepare(&self, _: &CancelToken, _: &Progress, _: &[Problem]) -> Result<(), RetrievalError> {
+        Ok(())
+    }
+
     /// What identifies the retriever with all its options, in the short form that
     /// [`RetrieverConfig`] is read from where it has one: `bm25`, `recency+bm25`, `random:7`.
     fn id(&self) -> String;
 
     /// The retriever and its options in words for a person.
     fn describe(&self) -> String;
+}
+
+/// A record as a retriever sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is looked for.
+    pub query: Query,
+    /// What is ranked.
+    pub documents: Vec<Document>,
+}
+
+impl Problem {
+    /// The problem that a sample poses; see [`Query::of`] and [`Document::of_profile`].
+    pub fn of(task: Task, sample: &Sample, use_date: bool) -> Self {
+        Self {
+            query: Query::of(task, sample),
+            documents: Document::of_profile(task, &sample.profile, use_date),
+        }
+    }
 }
 
 /// Documents of one record in order, the best first.
@@ -163,6 +198,15 @@ pub enum RetrievalError {
         sample_id: String,
         /// The text of all its documents.
         bytes: usize,
+    },
+    /// An encoder failed.
+    #[error("texts cannot be encoded by {model}")]
+    Encoding {
+        /// The encoder, as it was named.
+        model: String,
+        /// What failed.
+        #[source]
+        source: ModelError,
     },
     /// The full-text engine failed.
     #[error("full-text ranking of sample `{sample_id}` failed")]

@@ -4,8 +4,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
-use super::{Ranking, RetrievalError, Retriever};
-use crate::jobs::CancelToken;
+use super::{Problem, Ranking, RetrievalError, Retriever};
+use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{Document, Query};
 
 /// Retrieves nothing: the non-personalized column of every table.
@@ -135,6 +135,17 @@ impl Retriever for Recency {
         dated.sort_unstable_by(|a, b| b.cmp(a));
         dated.truncate(k);
         Ok(Ranking::of_indices(dated.into_iter().map(|(_, index)| index)))
+    }
+
+    /// Refuses problems without dates, before others begin long work on them.
+    fn prepare(
+        &self,
+        cancel: &CancelToken,
+        _: &Progress,
+        problems: &[Problem],
+    ) -> Result<(), RetrievalError> {
+        let refuse = |problem: &Problem| self.rank(cancel, &problem.query, &problem.documents, 0);
+        problems.iter().try_for_each(|problem| refuse(problem).map(drop))
     }
 
     fn id(&self) -> String {

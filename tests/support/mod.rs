@@ -18,6 +18,15 @@ pub fn shared() -> PathBuf {
     }
 }
 
+/// The folder with small models of real weights: `LAMPLIGHT_TEST_MODELS`, or where `tests/get_models.py` puts them.
+pub fn models() -> PathBuf {
+    if let Some(folder) = std::env::var_os("LAMPLIGHT_TEST_MODELS") {
+        return folder.into();
+    }
+    let cache = directories::BaseDirs::new().map(|dirs| dirs.cache_dir().to_owned()).unwrap_or_default();
+    cache.join("lamplight-test-models")
+}
+
 /// A test that needs a file or folder; ignored, and saying so, where that is absent.
 pub fn needs(name: &str, path: PathBuf, test: impl FnOnce(&Path) + Send + 'static) -> Trial {
     if path.exists() {

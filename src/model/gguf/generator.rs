@@ -15,7 +15,8 @@ use super::tokenizer::GgufTokenizer;
 use super::{GgufError, GgufOptions, PromptStyle};
 use crate::jobs::CancelToken;
 use crate::model::{
-    FinishReason, Generation, GenerationConfig, Generator, Hypothesis, ModelError, PromptInput, TextTokenizer,
+    FinishReason, Generation, GenerationConfig, Generator, Hypothesis, MemoryEstimate, ModelError,
+    PromptInput, TextTokenizer, free_memory,
 };
 
 /// Prompts are read in pieces of so many tokens, which bounds the memory of activations.
@@ -61,7 +62,7 @@ impl GgufModel {
         let context = options.context.map_or(shape.context, |context| context.clamp(1, shape.context));
         Decoder::check(&file, &shape)?;
         let work = work_bytes(&shape, 1, context.min(4096));
-        super::memory::require(decoder::weight_bytes(&file), work, 1)?;
+        MemoryEstimate { weights: decoder::weight_bytes(&file), work }.check(1, free_memory())?;
         let threads = options.threads.unwrap_or_else(default_threads);
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -209,10 +210,13 @@ impl GgufModel {
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         let length = (longest + config.max_new_tokens).min(self.context);
         let mut together = TOGETHER.min(prompts.len()).max(1);
-        while together > 1 && !super::memory::fits(work_bytes(self.shape(), together, length)) {
+        let needs =
+            |together| MemoryEstimate { weights: 0, work: work_bytes(self.shape(), together, length) };
+        let free = free_memory();
+        while together > 1 && needs(together).check(together, free).is_err() {
             together /= 2;
         }
-        super::memory::require(0, work_bytes(self.shape(), together, length), together)?;
+        needs(together).check(together, free)?;
         Ok(together)
     }
 }
@@ -280,6 +284,12 @@ impl Generator for GgufModel {
 
 fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// What the model takes for so many answers side by side, prompt and answer together so long.
+pub fn estimate(file: &GgufFile, shape: &Shape, answers: usize, length: usize) -> MemoryEstimate {
+    let length = length.min(shape.context);
+    MemoryEstimate { weights: decoder::weight_bytes(file), work: work_bytes(shape, answers, length) }
 }
 
 /// Bytes of caches and activations for so many answers of such a length.

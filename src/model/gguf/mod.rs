@@ -20,7 +20,6 @@ mod header;
 mod kernel;
 mod math;
 mod matrix;
-mod memory;
 mod rope;
 mod sentencepiece;
 mod shape;
@@ -30,10 +29,15 @@ mod tokenizer;
 mod vocabulary;
 
 pub use error::GgufError;
-pub use generator::GgufModel;
+pub use generator::{GgufModel, estimate};
 pub use header::GgufFile;
 pub use shape::{Architecture, Shape};
 pub use tokenizer::GgufTokenizer;
+
+/// The vector instructions that the kernels use on this processor.
+pub fn instructions() -> &'static str {
+    kernel::Level::detect().name()
+}
 
 /// How a prompt is put to a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -18,6 +18,8 @@ pub enum Function {
     Relu,
     /// GELU, tanh form.
     Gelu,
+    /// GELU by the error function.
+    GeluErf,
     /// x · sigmoid(x).
     Silu,
 }
@@ -43,6 +45,8 @@ pub struct Weights {
     /// Inputs.
     pub depth: usize,
     data: Packed,
+    /// Added to each row of outputs before what [`Finish`] says; empty for none, else whole panels.
+    bias: Vec<f32>,
 }
 
 enum Packed {
@@ -161,7 +165,14 @@ impl Weights {
             }
             Packed::F32(values)
         };
-        Self { isa, columns, depth, data }
+        Self { isa, columns, depth, data, bias: Vec::new() }
+    }
+
+    /// The same with a number for each output (of weights packed by [`Weights::pack`]) that is added to it first.
+    pub fn with_bias(mut self, mut bias: Vec<f32>) -> Self {
+        bias.resize(self.columns.next_multiple_of(self.isa.panel()), 0.0);
+        self.bias = bias;
+        self
     }
 
     /// Bytes that the packed weights take.
@@ -221,6 +232,7 @@ impl Weights {
                 columns: out_columns,
                 out_stride,
                 finish,
+                bias: if self.bias.is_empty() { std::ptr::null() } else { self.bias.as_ptr() },
             };
             // SAFETY: each thread has its own part of the tiles, and tasks write disjoint rectangles of `out`,
             // whose extent was checked above.

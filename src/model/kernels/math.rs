@@ -33,6 +33,28 @@ pub(super) unsafe fn gelu<L: Lanes>(x: L::F) -> L::F {
     }
 }
 
+/// GELU as x · Φ(x), the normal distribution within 2e-7.
+///
+/// Φ(x) − ½ is x · p(x²) / q(x²), fitted to least greatest error up to 5.45, beyond which Φ is 0 or 1 in `f32`.
+#[inline(always)]
+pub(super) unsafe fn gelu_erf<L: Lanes>(x: L::F) -> L::F {
+    // SAFETY: as the caller vouches for the instruction set.
+    unsafe {
+        let near = L::min(L::max(x, L::splat(-5.45)), L::splat(5.45));
+        let t = L::mul(near, near);
+        let mut p = L::splat(2.310_355_7e-8);
+        for c in [6.342_654e-6, 1.655_462_5e-4, 4.657_845e-3, 3.351_820_3e-2, 3.989_422_6e-1] {
+            p = L::fma(p, t, L::splat(c));
+        }
+        let mut q = L::splat(1.207_083e-6);
+        for c in [7.265_93e-5, 1.865_989e-3, 2.845_715_5e-2, 2.506_838_5e-1, 1.0] {
+            q = L::fma(q, t, L::splat(c));
+        }
+        let share = L::fma(near, L::div(p, q), L::splat(0.5));
+        L::mul(x, L::max(share, L::splat(0.0)))
+    }
+}
+
 /// x · sigmoid(x).
 #[inline(always)]
 pub(super) unsafe fn silu<L: Lanes>(x: L::F) -> L::F {
@@ -78,6 +100,58 @@ unsafe fn norm_row_generic<L: Lanes>(
         }
         for i in whole..len {
             *out.add(i) = *x.add(i) * scale * *weight.add(i);
+        }
+    }
+}
+
+dispatch! {
+    /// `out = (x − mean(x)) / sqrt(variance(x) + epsilon) · weight + bias` over one row; `out` may be `x`.
+    ///
+    /// # Safety
+    /// All four pointers must be valid for `len` numbers.
+    layer_norm_row => layer_norm_row_generic(
+        x: *const f32, weight: *const f32, bias: *const f32, out: *mut f32, len: usize, epsilon: f32,
+    )
+}
+
+#[inline(always)]
+unsafe fn layer_norm_row_generic<L: Lanes>(
+    x: *const f32,
+    weight: *const f32,
+    bias: *const f32,
+    out: *mut f32,
+    len: usize,
+    epsilon: f32,
+) {
+    // SAFETY: as the caller vouches; `out` is written only where `x` has been read.
+    unsafe {
+        let whole = len / L::N * L::N;
+        let mut sums = [L::splat(0.0); 4];
+        for (turn, i) in (0..whole).step_by(L::N).enumerate() {
+            sums[turn % 4] = L::add(L::load(x.add(i)), sums[turn % 4]);
+        }
+        let mut sum = L::sum(L::add(L::add(sums[0], sums[1]), L::add(sums[2], sums[3])));
+        for i in whole..len {
+            sum += *x.add(i);
+        }
+        let mean = sum / len as f32;
+        // The squares of differences in a second pass: those of the numbers themselves would lose digits.
+        let mut squares = [L::splat(0.0); 4];
+        for (turn, i) in (0..whole).step_by(L::N).enumerate() {
+            let v = L::sub(L::load(x.add(i)), L::splat(mean));
+            squares[turn % 4] = L::fma(v, v, squares[turn % 4]);
+        }
+        let mut square = L::sum(L::add(L::add(squares[0], squares[1]), L::add(squares[2], squares[3])));
+        for i in whole..len {
+            square += (*x.add(i) - mean) * (*x.add(i) - mean);
+        }
+        let scale = 1.0 / (square / len as f32 + epsilon).sqrt();
+        for i in (0..whole).step_by(L::N) {
+            let v = L::mul(L::sub(L::load(x.add(i)), L::splat(mean)), L::splat(scale));
+            L::store(out.add(i), L::fma(v, L::load(weight.add(i)), L::load(bias.add(i))));
+        }
+        for i in whole..len {
+            *out.add(i) = (*x.add(i) - mean) * scale * *weight.add(i) + *bias.add(i);
         }
     }
 }
@@ -336,6 +410,19 @@ mod tests {
                 for i in 0..len {
                     let want = f64::from(x[i]) / (mean + 1e-6).sqrt() * f64::from(bias[i]) * 0.5;
                     assert!((f64::from(normed[i]) - want).abs() < 1e-5 * want.abs() + 1e-7);
+                }
+
+                let shift = noise(len, 5, 1.0);
+                let mut rows = x.clone();
+                let pointer = rows.as_mut_ptr();
+                // SAFETY: lengths as made above; in place, as is allowed.
+                unsafe { layer_norm_row(isa, pointer, bias.as_ptr(), shift.as_ptr(), pointer, len, 1e-6) };
+                let mean = x.iter().copied().map(f64::from).sum::<f64>() / len as f64;
+                let variance = x.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / len as f64;
+                for i in 0..len {
+                    let normed = (f64::from(x[i]) - mean) / (variance + 1e-6).sqrt();
+                    let want = normed * f64::from(bias[i]) + f64::from(shift[i]);
+                    assert!((f64::from(rows[i]) - want).abs() < 2e-5, "{isa:?} {len}: {} {want}", rows[i]);
                 }
 
                 let mut seen = Vec::new();

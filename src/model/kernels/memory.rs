@@ -1,4 +1,4 @@
-//! Large buffers, on huge pages where the system has them: weights are streamed, and small pages cost a lookup each.
+//! Rooms for activations, and large buffers for weights, on huge pages where the system has them: weights are streamed, and small pages cost a lookup each.
 
 use std::ops::{Deref, DerefMut};
 
@@ -60,4 +60,19 @@ impl<T: Plain> DerefMut for Buffer<T> {
             Store::Plain(values) => values,
         }
     }
+}
+
+/// The distance between rows of activations: whole vectors, and no multiple of a page's quarter, which would put the rows
+/// of a tile into the same few places of the cache.
+pub fn stride(width: usize) -> usize {
+    let whole = width.next_multiple_of(16);
+    if whole.is_multiple_of(256) { whole + 16 } else { whole }
+}
+
+/// A buffer of at least this many numbers.
+pub fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
 }

@@ -9,6 +9,7 @@
 pub(crate) mod attention;
 mod dot;
 pub(crate) mod gemm;
+pub(crate) mod heads;
 pub(crate) mod math;
 pub(crate) mod memory;
 pub(crate) mod pool;

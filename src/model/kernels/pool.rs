@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use super::shared::SharedSlice;
+
 /// Turns of waiting before a thread sleeps: some tens of microseconds.
 const SPINS: usize = 4000;
 
@@ -77,6 +79,17 @@ impl Pool {
         } else {
             self.run(&job);
         }
+    }
+
+    /// What `task(number)` gives for all numbers below `count`, in their order.
+    pub fn map<T: Send>(&mut self, count: usize, task: impl Fn(usize) -> T + Sync) -> Vec<T> {
+        let mut results: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
+        let places = SharedSlice::new(&mut results);
+        self.each(count, |number, _| {
+            // SAFETY: each number comes once, and its place is its own.
+            unsafe { *places.pointer(number) = Some(task(number)) };
+        });
+        results.into_iter().flatten().collect()
     }
 
     /// Runs `job` once on each thread. Exclusive access keeps regions from overlapping.
@@ -183,6 +196,7 @@ mod tests {
                     });
                     assert!(done.iter().all(|d| d.load(Ordering::Relaxed) == 1));
                 }
+                assert_eq!(pool.map(count, |n| n * n), (0..count).map(|n| n * n).collect::<Vec<_>>());
             }
         }
     }

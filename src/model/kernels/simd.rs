@@ -29,6 +29,17 @@ impl Isa {
         Self::Portable
     }
 
+    /// Its name for a person.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+        }
+    }
+
     /// All that this processor has, for tests.
     #[cfg(test)]
     pub fn all() -> Vec<Self> {

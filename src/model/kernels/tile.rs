@@ -15,6 +15,8 @@ pub(in crate::model) struct Task {
     pub columns: usize,
     pub out_stride: usize,
     pub finish: Finish,
+    /// A number for each packed column, or null.
+    pub bias: *const f32,
 }
 
 dispatch! {
@@ -323,6 +325,7 @@ unsafe fn apply<L: Lanes>(function: Function, x: L::F) -> L::F {
         match function {
             Function::Relu => L::max(x, L::splat(0.0)),
             Function::Gelu => super::math::gelu::<L>(x),
+            Function::GeluErf => super::math::gelu_erf::<L>(x),
             Function::Silu => super::math::silu::<L>(x),
         }
     }
@@ -337,6 +340,7 @@ unsafe fn finish_panel<L: Lanes>(task: &Task, panel: usize, tile: *const f32, ou
         let width = if gated { L::N } else { 2 * L::N };
         let first = panel * width;
         let room = task.columns.saturating_sub(first).min(width);
+        let bias = (!task.bias.is_null()).then(|| [0, L::N].map(|v| L::load(task.bias.add(first + v))));
         for row in 0..task.rows.len() {
             let from = tile.add(row * 2 * L::N);
             let to = out.add((task.rows.start + row) * task.out_stride + first);
@@ -348,7 +352,10 @@ unsafe fn finish_panel<L: Lanes>(task: &Task, panel: usize, tile: *const f32, ou
                 std::ptr::copy_nonoverlapping(to, ragged.as_mut_ptr(), room);
                 ragged.as_mut_ptr()
             };
-            let (a, b) = (L::load(from), L::load(from.add(L::N)));
+            let (mut a, mut b) = (L::load(from), L::load(from.add(L::N)));
+            if let Some(bias) = bias {
+                (a, b) = (L::add(a, bias[0]), L::add(b, bias[1]));
+            }
             match task.finish {
                 Finish::Store => {
                     L::store(target, a);

@@ -7,6 +7,7 @@ use crate::model::kernels::attention::{HeadShape, QUERIES, attend, pack_keys, pa
 use crate::model::kernels::gemm::{Finish, Function, Scratch, Weights};
 use crate::model::kernels::math::norm_row;
 use crate::model::kernels::memory::Buffer;
+pub(super) use crate::model::kernels::memory::{room, stride};
 use crate::model::kernels::pool::Pool;
 use crate::model::kernels::shared::SharedSlice;
 use crate::model::kernels::simd::Isa;
@@ -99,21 +100,6 @@ impl CrossMemory {
     fn block_mut(&mut self, number: usize) -> &mut [f32] {
         &mut self.packed[number * self.block_len..][..self.block_len]
     }
-}
-
-/// The distance between rows of activations: whole vectors, and no multiple of a page's quarter, which would put the rows
-/// of a tile into the same few places of the cache.
-pub(super) fn stride(width: usize) -> usize {
-    let whole = width.next_multiple_of(16);
-    if whole.is_multiple_of(256) { whole + 16 } else { whole }
-}
-
-/// A buffer of at least this many numbers.
-pub(super) fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }
 
 impl CpuT5 {

@@ -5,10 +5,10 @@ use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::softmax;
 
 use super::config::{Activation, T5Config};
-use super::dropout::Dropout;
 use super::names::{self, Side};
 use super::position::bucket;
 use crate::model::ModelError;
+use crate::model::dropout::Dropout;
 
 type Result<T> = std::result::Result<T, ModelError>;
 

@@ -3,9 +3,9 @@
 use candle_core::{DType, Tensor};
 
 use super::drive::{StepRow, Steps, scan_row};
-use super::dropout::Dropout;
 use super::graph::{GraphCache, T5Graph};
 use super::search::{Candidate, RowScores, Search};
+use crate::model::dropout::Dropout;
 use crate::model::{GenerationConfig, ModelError};
 
 /// A batch of samples being decoded.

@@ -1,7 +1,7 @@
 //! What a T5 model needs: tensors of the right shapes, and memory.
 
 use crate::model::weights::{Checkpoint, WeightsError};
-use crate::model::{GenerationConfig, ModelError, Precision};
+use crate::model::{GenerationConfig, MemoryEstimate, Precision};
 
 use super::config::T5Config;
 use super::names::{self, Side};
@@ -55,68 +55,35 @@ pub fn check_tensors(config: &T5Config, checkpoint: &Checkpoint) -> Result<(), W
     Ok(())
 }
 
-/// Bytes that a model takes while it generates, estimated from shapes alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemoryEstimate {
-    /// Packed or placed weights.
-    pub weights: u64,
-    /// Keys and values of prompts and of what was generated, and activations, for the whole batch.
-    pub work: u64,
+/// Numbers that a checkpoint of this configuration has learned; what is tied counts once.
+pub fn parameters(config: &T5Config, checkpoint: &Checkpoint) -> u64 {
+    let inside: u64 = tensors(config).iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+    let embeddings = (config.vocab_size * config.d_model) as u64;
+    inside + embeddings * if checkpoint.has(names::HEAD) && !config.scale_outputs { 2 } else { 1 }
 }
 
-impl MemoryEstimate {
-    /// For `batch` prompts of `prompt_tokens` each.
-    pub fn new(
-        config: &T5Config,
-        precision: Precision,
-        batch: usize,
-        prompt_tokens: usize,
-        generation: &GenerationConfig,
-    ) -> Self {
-        let width = match precision {
-            Precision::F32 => 4,
-            Precision::Bf16 | Precision::F16 => 2,
-            Precision::Int8 => 1,
-        };
-        let number = |n: usize| n as u64;
-        let parameters: u64 = tensors(config).iter().map(|(_, shape)| number(shape.iter().product())).sum();
-        let head = number(config.vocab_size * config.d_model);
-        let rows = number(batch * generation.beams);
-        let (inner, d, ff) = (number(config.inner()), number(config.d_model), number(config.d_ff));
-        let blocks = number(config.num_decoder_layers);
-        let prompts = 2 * blocks * inner * number(batch * prompt_tokens);
-        let generated = 2 * blocks * inner * rows * number(generation.max_new_tokens);
-        let tokens = number(prompt_tokens.max(1024.min(batch * prompt_tokens)));
-        let activations = tokens * (2 * d + ff.max(3 * inner) + inner) + rows * number(config.vocab_size);
-        Self { weights: (parameters + head) * width, work: 4 * (prompts + generated + activations) }
-    }
-
-    /// Refuses what does not fit into the memory that is free, where the system says how much that is.
-    ///
-    /// # Errors
-    /// [`ModelError::Memory`] with all the figures.
-    pub fn check(&self, batch: usize, free: Option<u64>) -> Result<(), ModelError> {
-        let needed = self.weights + self.work;
-        match free {
-            Some(free) if needed > free => Err(ModelError::Memory {
-                needed_mb: needed >> 20,
-                weights_mb: self.weights >> 20,
-                work_mb: self.work >> 20,
-                batch,
-                free_mb: free >> 20,
-            }),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Bytes of memory that new work can have; `None` where the system does not say.
-pub fn free_memory() -> Option<u64> {
-    if !cfg!(target_os = "linux") {
-        return None;
-    }
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes << 10)
+/// What `batch` prompts of `prompt_tokens` each need.
+pub fn estimate(
+    config: &T5Config,
+    precision: Precision,
+    batch: usize,
+    prompt_tokens: usize,
+    generation: &GenerationConfig,
+) -> MemoryEstimate {
+    let width = match precision {
+        Precision::F32 => 4,
+        Precision::Bf16 | Precision::F16 => 2,
+        Precision::Int8 => 1,
+    };
+    let number = |n: usize| n as u64;
+    let parameters: u64 = tensors(config).iter().map(|(_, shape)| number(shape.iter().product())).sum();
+    let head = number(config.vocab_size * config.d_model);
+    let rows = number(batch * generation.beams);
+    let (inner, d, ff) = (number(config.inner()), number(config.d_model), number(config.d_ff));
+    let blocks = number(config.num_decoder_layers);
+    let prompts = 2 * blocks * inner * number(batch * prompt_tokens);
+    let generated = 2 * blocks * inner * rows * number(generation.max_new_tokens);
+    let tokens = number(prompt_tokens.max(1024.min(batch * prompt_tokens)));
+    let activations = tokens * (2 * d + ff.max(3 * inner) + inner) + rows * number(config.vocab_size);
+    MemoryEstimate { weights: (parameters + head) * width, work: 4 * (prompts + generated + activations) }
 }

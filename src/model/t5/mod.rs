@@ -7,7 +7,6 @@ pub mod config;
 mod cpu;
 mod cpu_steps;
 mod drive;
-mod dropout;
 pub mod graph;
 mod graph_steps;
 mod memory;
@@ -20,17 +19,17 @@ use std::sync::Arc;
 
 use candle_core::DType;
 
+pub use super::dropout::Dropout;
 pub use config::{Activation, T5Config};
 pub use cpu::CpuT5;
-pub use dropout::Dropout;
 pub use graph::T5Graph;
-pub use memory::{MemoryEstimate, free_memory};
+pub use memory::{check_tensors as check, estimate, parameters};
 
 use super::batches::in_batches;
 use super::weights::Checkpoint;
 use super::{
-    DeviceChoice, Generation, GenerationConfig, Generator, HfTokenizer, Hypothesis, ModelError, Notice,
-    Precision, PromptInput, TextTokenizer,
+    DeviceChoice, Generation, GenerationConfig, Generator, HfTokenizer, Hypothesis, MemoryEstimate,
+    ModelError, Notice, Precision, PromptInput, TextTokenizer, free_memory,
 };
 use crate::jobs::CancelToken;
 use search::Search;
@@ -104,7 +103,7 @@ impl T5Engine {
                 return Err(precision("the processor computes in f32 or int8, whatever the file holds"));
             }
             memory::check_tensors(&config, &checkpoint)?;
-            let least = MemoryEstimate::new(&config, options.precision, 1, 1, &GenerationConfig::default());
+            let least = estimate(&config, options.precision, 1, 1, &GenerationConfig::default());
             least.check(1, free_memory())?;
             let cores = || std::thread::available_parallelism().map_or(1, usize::from);
             let threads = if options.threads == 0 { cores() } else { options.threads.min(256) };
@@ -205,10 +204,9 @@ impl T5Engine {
         config: &GenerationConfig,
     ) -> Result<Vec<Vec<Hypothesis>>, ModelError> {
         let longest = batch.first().map_or(0, |prompt| prompt.len());
-        let estimate =
-            MemoryEstimate::new(&self.config, self.options.precision, batch.len(), longest, config);
+        let needs = estimate(&self.config, self.options.precision, batch.len(), longest, config);
         if self.options.device == DeviceChoice::Cpu {
-            MemoryEstimate { weights: 0, ..estimate }.check(batch.len(), (self.free)())?;
+            MemoryEstimate { weights: 0, ..needs }.check(batch.len(), (self.free)())?;
         }
         let eos = &self.config.eos_tokens;
         let searches = batch.iter().map(|prompt| Search::new(config, eos, prompt)).collect();
@@ -339,7 +337,7 @@ mod tests {
         let whole = engine.generate(&cancel, &views, &config).unwrap();
         assert_eq!(engine.take_notices(), []);
 
-        let work = |batch| MemoryEstimate::new(engine.config(), Precision::F32, batch, 30, &config).work;
+        let work = |batch| estimate(engine.config(), Precision::F32, batch, 30, &config).work;
         let fits_four = work(4);
         assert!(fits_four < work(5));
         engine.free = Box::new(move || Some(fits_four));

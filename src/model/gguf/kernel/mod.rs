@@ -34,6 +34,15 @@ impl Level {
         }
         Self::Portable
     }
+
+    /// Its name for a person.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+        }
+    }
 }
 
 /// Eight rows of a matrix of integers, interleaved. Nibbles: for every 8 columns, 4 bytes of each row, the low

@@ -15,6 +15,13 @@ fn function(f: Function, x: f64) -> f64 {
     match f {
         Function::Relu => x.max(0.0),
         Function::Gelu => 0.5 * x * (1.0 + (0.797_884_560_8 * (x + 0.044_715 * x * x * x)).tanh()),
+        Function::GeluErf => {
+            // Φ by the trapezoid rule from −12 on.
+            let density = |t: f64| (-0.5 * t * t).exp() * 0.398_942_280_401;
+            let step = (x + 12.0) / 4000.0;
+            let inner: f64 = (1..4000).map(|i| density(-12.0 + f64::from(i) * step)).sum();
+            x * step * (inner + 0.5 * (density(-12.0) + density(x)))
+        }
         Function::Silu => x / (1.0 + (-x).exp()),
     }
 }
@@ -48,6 +55,7 @@ fn products_agree_with_plain_sums() {
                     Finish::Store,
                     Finish::Add,
                     Finish::Apply(Function::Relu),
+                    Finish::Apply(Function::GeluErf),
                     Finish::Gate(Function::Gelu),
                     Finish::Gate(Function::Silu),
                 ] {
@@ -136,6 +144,36 @@ fn quads_are_exact_sums_of_rounded_numbers() {
                 }
             }
             assert_eq!(out[0], -(depth as f32), "{isa:?} {depth}");
+        }
+    }
+}
+
+/// A bias comes before everything else, on whole and ragged panels; GELU holds its accuracy far out.
+#[test]
+fn a_bias_is_added_first() {
+    let (rows, columns, depth) = (9, 37, 20);
+    let (x, w) = (noise(rows * depth, 7), noise(columns * depth, 8));
+    let bias: Vec<f32> = (0..columns).map(|n| (n as f32 - 18.0) * 0.7).collect();
+    let dot = |r: usize, n: usize| -> f64 {
+        (0..depth).map(|k| f64::from(x[r * depth + k]) * f64::from(w[n * depth + k])).sum()
+    };
+    for isa in Isa::all() {
+        let row = |n: usize, out: &mut [f32]| out.copy_from_slice(&w[n * depth..][..depth]);
+        let weights = Weights::pack(isa, columns, depth, false, row).with_bias(bias.clone());
+        for finish in [Finish::Store, Finish::Add, Finish::Apply(Function::GeluErf)] {
+            let mut out = vec![0.25; rows * columns];
+            let (mut pool, mut scratch) = (Pool::new(1), Scratch::default());
+            weights.multiply(&mut pool, &mut scratch, rows, &x, depth, &mut out, columns, finish);
+            for (place, got) in out.iter().enumerate() {
+                let sum = dot(place / columns, place % columns) + f64::from(bias[place % columns]);
+                let want = match finish {
+                    Finish::Add => sum + 0.25,
+                    Finish::Apply(f) => function(f, sum),
+                    _ => sum,
+                };
+                let error = (f64::from(*got) - want).abs();
+                assert!(error < 4e-6 + 4e-7 * want.abs(), "{isa:?} {finish:?} {place}: {got} {want}");
+            }
         }
     }
 }
