@@ -130,6 +130,9 @@ impl Generate {
         let input = PromptInput { text: &prompt, tokens: &[] };
         let generations = model.generator.generate(console.cancel(), &[input], &config)?;
         let seconds = start.elapsed().as_secs_f64();
+        for notice in model.generator.take_notices() {
+            console.note(&notice.to_string());
+        }
         let Some((generation, best)) = generations.first().and_then(|first| Some((first, first.best()?)))
         else {
             return Ok(Outcome::Done);

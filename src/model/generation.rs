@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ModelError;
+use super::{ModelError, Notice};
 use crate::jobs::CancelToken;
 
 /// One prompt: its text and, where the caller has encoded it already, its tokens.
@@ -27,6 +27,11 @@ pub trait Generator {
         prompts: &[PromptInput<'_>],
         config: &GenerationConfig,
     ) -> Result<Vec<Generation>, ModelError>;
+
+    /// What happened since this was last asked that a person should know; none of a model that has nothing to say.
+    fn take_notices(&mut self) -> Vec<Notice> {
+        Vec::new()
+    }
 }
 
 /// When beam search stops looking for something better.
