@@ -2,17 +2,21 @@
 """Runs a peer and Lamplight on the same data in turns, and prints the ratio.
 
     python3 benches/side_by_side.py bm25
+    python3 benches/side_by_side.py t5 --size small --batch 8
 
 Python 3 alone is needed; the peer is installed from PyPI into a folder of its own. See benches/README.md.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
+import random
 import shutil
 import subprocess
 import sys
+import time
 import venv
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
@@ -55,6 +59,24 @@ ROWS = {
         "same": ("profile_items", "profile_items", 0),
         "shown": ["wall_s", "cpu_s", "reopen_s", "peak_rss_mb"],
     },
+    "gguf": {
+        "packages": ["llama-cpp-python", "numpy"],  # compiled on this machine, for about ten minutes
+        "data": ("data/gemma-3-270m-q4_k_m.gguf", [str(REPO / "tests/get_models.py"), "data", "--only", "gemma-3-270m-q4_k_m.gguf"]),
+        "peer": ["bench_gguf.py", "--threads", "1", "--model", "data/gemma-3-270m-q4_k_m.gguf"],
+        "bench": "gguf",
+        "cpu": lambda line: line["prompt_tokens"] / line["prompt_tok_per_cpu_s"] + line["gen_tokens"] / line["gen_tok_per_cpu_s"],
+        "same": ("prompt_tokens", "prompt_tokens", 0),
+        "shown": ["prompt_tok_per_cpu_s", "gen_tok_per_cpu_s", "prompt_tok_s", "gen_tok_s"],
+    },
+}
+
+# T5 generation is a table of its own: 512 tokens in, 16 new, 4 beams, models of random weights in the Flan shapes.
+#   packages   the peers'
+#   mixed      so many prompts of 64 to 512 tokens, handed over at once, instead of one batch of 512 tokens each
+T5 = {
+    "packages": ["torch", "transformers", "tokenizers", "ctranslate2", "sentencepiece", "safetensors", "numpy"],
+    "bench": "t5_gen",
+    "mixed": 32,
 }
 
 
@@ -90,18 +112,25 @@ for model, texts in (("minilm", "256"), ("bert-base", "64")):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", choices=ROWS)
+    parser.add_argument("row", choices=[*ROWS, "t5"])
     parser.add_argument("--rounds", type=int, default=5, help="how often each side runs (default 5)")
     parser.add_argument("--shared", type=pathlib.Path, default=REPO.parent / "shared", help="the folder that holds peers/")
     parser.add_argument("--cache", type=pathlib.Path, help="where peers are installed (default: peers/ in Cargo's target folder)")
+    t5 = parser.add_argument_group("t5", "which lines of the table to measure; all that are not narrowed")
+    t5.add_argument("--size", nargs="+", default=["small", "base"], choices=["small", "base", "large"])
+    t5.add_argument("--batch", nargs="+", type=int, default=[1, 8])
+    t5.add_argument("--precision", nargs="+", default=["f32", "int8"], choices=["f32", "int8"])
+    t5.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    t5.add_argument("--load", nargs="+", default=["even", "mixed"], choices=["even", "mixed"], help="mixed: 64 to 512 tokens")
+    t5.add_argument("--engine", nargs="+", default=["ctranslate2", "transformers"], choices=["ctranslate2", "transformers"])
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds must be 1 or more")
+    if options.row == "t5":
+        return t5_table(options)
     row = ROWS[options.row]
 
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPO / "target"))
-    cache = (options.cache or target / "peers").resolve()
-    scripts, python = prepare(options.shared.resolve(), cache, row)
+    scripts, python = prepare(options, row)
     data = make_data(scripts, python, row)
     more = row["ours"](scripts, python) if "ours" in row else []
     ours = build(row)
@@ -122,12 +151,13 @@ def main():
         print(f"{name}: {figures}")
 
 
-def prepare(shared, cache, row):
+def prepare(options, row):
     """Copies the peers' scripts and installs what the row needs; gives their folder and its Python."""
-    source = shared / "peers"
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPO / "target"))
+    cache, source = (options.cache or target / "peers").resolve(), options.shared.resolve() / "peers"
     if not source.is_dir():
         sys.exit(f"The peers' scripts are not in {source}; say where with --shared.")
-    if not (WORDNET / "data.noun").is_file():
+    if "data" in row and not (WORDNET / "data.noun").is_file():
         sys.exit(f"The text source {WORDNET} is absent; install it with: apt-get install wordnet-base")
     scripts = cache / "scripts"
     for folder in ("data", "models"):
@@ -201,6 +231,76 @@ def sides(row, peer, mine):
     shown = row["shown"][0]
     memory = "/".join(f"{side['peak_rss_mb']:g}" for side in (peer, mine) if side.get("peak_rss_mb") is not None)
     return f"{ratio:.1f} times the peer's speed in CPU time ({shown} {mine[shown]:g} against {peer[shown]:g}; peak MiB {memory})"
+
+
+def t5_table(options):
+    """Measures T5 generation; each engine is a process that answers once when told to, and they take turns."""
+    scripts, python = prepare(options, T5)
+    (scripts / "models").mkdir(exist_ok=True)
+    shutil.copytree(options.shared.resolve() / "flan-t5-tokenizer", scripts.parent / "flan-t5-tokenizer", dirs_exist_ok=True)
+    make = "import sys; sys.path.insert(0, '.'); import bench_common; [bench_common.t5_dir(size) for size in sys.argv[1:]]"
+    subprocess.run([python, "-c", make, *options.size], cwd=scripts, check=True)
+    ours = build(T5)
+    print("Times the speed of each peer, by processor time and by the clock; the best of", options.rounds, "rounds.")
+    print("| size | load | numbers | threads | CTranslate2 | transformers | same answers | s, CPU and clock | peak MiB |", flush=True)
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    loads = [("mixed", 8)] * ("mixed" in options.load)
+    loads = [("even", batch) for batch in options.batch if "even" in options.load] + loads
+    for size, load, precision, threads in itertools.product(options.size, loads, options.precision, options.threads):
+        if cores:
+            os.sched_setaffinity(0, set(cores[-threads:]))
+        print(t5_line(options, scripts, python, ours, size, load, precision, threads), flush=True)
+
+
+def t5_line(options, scripts, python, ours, size, load, precision, threads):
+    """One line of the table."""
+    kind, batch = load
+    dice = random.Random(f"{kind} {batch}")
+    count, lengths = (batch, [512]) if kind == "even" else (T5["mixed"], range(64, 513))
+    prompts = [[dice.randrange(5, 32000) for _ in range(dice.choice(lengths) - 1)] + [1] for _ in range(count)]
+    file = scripts / "data" / f"t5_{kind}_{batch}.json"
+    file.write_text(json.dumps(prompts))
+    common = ["--batch", str(batch), "--threads", str(threads), "--new", "16", "--beams", "4"]
+    model = str(scripts / "models" / f"flan-t5-{size}-random")
+    sides = {"lamplight": [ours, "--serve", str(file), "--model", model, "--dtype", precision, *common]}
+    for engine in options.engine:
+        if engine == "ctranslate2" or precision == "f32":
+            peer = [python, str(REPO / "benches/t5_peer.py"), engine, str(file), "--size", size, "--precision", precision]
+            sides[engine] = [*peer, *common]
+    running = {
+        name: subprocess.Popen(command, cwd=scripts, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for name, command in sides.items()
+    }
+    lines = {name: [] for name in running}
+    for number in range(options.rounds + 1):
+        for name, process in running.items():
+            process.stdin.write("\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+            if not line:
+                sys.exit(f"{name} ended with code {process.wait()}.")
+            if number > 0:  # the first answer warms the caches
+                lines[name].append(json.loads(line))
+            time.sleep(0.3)  # until the other side's threads sleep
+    for process in running.values():
+        process.stdin.close()
+        process.wait()
+    best = {name: {key: min(line[key] for line in made) for key in ("cpu", "wall")} for name, made in lines.items()}
+    mine, tokens = best["lamplight"], lines["lamplight"][0]["tokens"]
+    faster, same = [], []
+    for engine in ("ctranslate2", "transformers"):
+        if engine in best:
+            faster.append(" / ".join(f"{best[engine][key] / mine[key]:.2f}" for key in ("cpu", "wall")))
+            equal = sum(a == b for a, b in zip(tokens, lines[engine][0]["tokens"]))
+            same.append(f"{equal} of {len(tokens)}")
+        else:
+            faster.append("–")
+            same.append("–")
+    peaks = "/".join(f"{max(line['peak_rss_mb'] or 0 for line in made):.0f}" for made in lines.values())
+    load = f"{batch} × 512" if kind == "even" else f"{count} of 64 to 512"
+    cells = [size, load, precision, str(threads), *faster, ", ".join(same), f"{mine['cpu']:.2f}, {mine['wall']:.2f}", peaks]
+    return "| " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":

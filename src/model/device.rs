@@ -78,6 +78,10 @@ impl DeviceChoice {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(_) if !candle_core::utils::cuda_is_available() => Err(not_built("CUDA")),
             Self::Cuda(number) => Device::new_cuda(number).map_err(absent),
+            Self::Metal(_) if !cfg!(target_os = "macos") => Err(ModelError::Device {
+                name: self.to_string(),
+                reason: "Metal is a part of macOS".to_owned(),
+            }),
             Self::Metal(_) if !candle_core::utils::metal_is_available() => Err(not_built("Metal")),
             Self::Metal(number) => Device::new_metal(number).map_err(absent),
         }

@@ -221,6 +221,23 @@ pub enum ModelError {
     Canceled(#[from] Canceled),
 }
 
+impl ModelError {
+    /// Whether less memory would do: a smaller batch may succeed.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::Memory { .. } => true,
+            // Candle hands on what the device's library said; there is no kind of its own for this.
+            Self::Tensor(error) => {
+                let said = error.to_string().to_lowercase();
+                ["out of memory", "out_of_memory", "alloc_failed", "failed to allocate"]
+                    .into_iter()
+                    .any(|sign| said.contains(sign))
+            }
+            _ => false,
+        }
+    }
+}
+
 impl From<GgufError> for ModelError {
     fn from(error: GgufError) -> Self {
         Self::Gguf(Box::new(error))

@@ -7,7 +7,7 @@ use super::bert::BertEncoder;
 use super::gguf::{GgufModel, GgufOptions};
 use super::scripted::{self, CharacterTokenizer, Scripted, WordEncoder};
 use super::t5::{T5Model, T5Options};
-use super::{Encoder, EncoderOptions, Generator, HfTokenizer, ModelError, TextTokenizer};
+use super::{Encoder, EncoderOptions, Generator, ModelError, TextTokenizer};
 use crate::jobs::{CancelToken, Progress};
 
 /// How a model is loaded.
@@ -42,8 +42,9 @@ pub fn load(model: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelErr
         if !model.join("config.json").is_file() {
             return Err(ModelError::UnknownModel { path: model.to_owned() });
         }
-        let tokenizer = Arc::new(HfTokenizer::from_file(&model.join("tokenizer.json"))?);
-        return Ok(LoadedModel { generator: Box::new(T5Model::load(model, options.t5)?), tokenizer });
+        let model = T5Model::load(model, options.t5)?;
+        let tokenizer = model.tokenizer();
+        return Ok(LoadedModel { generator: Box::new(model), tokenizer });
     }
     let model = GgufModel::load(model, &options.gguf)?;
     let tokenizer = model.tokenizer();

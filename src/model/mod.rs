@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of tasks, prompts or metrics.
 
+mod batches;
 pub mod bert;
 mod describe;
 mod device;
@@ -25,6 +26,7 @@ mod tokenizer;
 pub mod weights;
 mod words;
 
+pub use batches::Notice;
 pub use describe::{Description, Load, ModelKind, describe};
 pub use device::{DeviceChoice, DeviceInfo, InstructionSets, Precision, instruction_sets};
 pub use dropout::Dropout;

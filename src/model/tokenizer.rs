@@ -15,6 +15,16 @@ pub enum TokenizerError {
         /// What the tokenizer library said.
         source: tokenizers::Error,
     },
+    /// A model's folder has its tokenizer only in a form that is not read.
+    #[error(
+        "{folder} has no tokenizer.json, only spiece.model, which is not read; put the tokenizer.json of the same model \
+         beside it (google/flan-t5-small publishes the one of all Flan-T5 models), or write it with transformers: \
+         AutoTokenizer.from_pretrained(folder).save_pretrained(folder)", folder = folder.display()
+    )]
+    OnlySentencePiece {
+        /// The model's folder.
+        folder: PathBuf,
+    },
     /// Bytes in memory are no tokenizer.
     #[error("cannot read {bytes} bytes as a tokenizer in the tokenizer.json format: {source}")]
     Parse {
@@ -79,6 +89,18 @@ pub struct HfTokenizer {
 }
 
 impl HfTokenizer {
+    /// Loads `tokenizer.json` of a model's folder.
+    ///
+    /// # Errors
+    /// [`TokenizerError`] for a file that is missing, unreadable or no tokenizer.
+    pub fn from_folder(folder: &Path) -> Result<Self, TokenizerError> {
+        let file = folder.join("tokenizer.json");
+        if !file.exists() && folder.join("spiece.model").is_file() {
+            return Err(TokenizerError::OnlySentencePiece { folder: folder.to_owned() });
+        }
+        Self::from_file(&file)
+    }
+
     /// Loads `tokenizer.json`; truncation and padding that it may carry are switched off.
     pub fn from_file(path: &Path) -> Result<Self, TokenizerError> {
         let load = |source| TokenizerError::Load { path: path.to_owned(), source };
@@ -112,11 +134,6 @@ impl HfTokenizer {
     /// The special tokens before a text and after it; none where that cannot be told.
     pub(super) fn special_tokens_around(&self) -> (Vec<u32>, Vec<u32>) {
         special_tokens_around(&self.inner).unwrap_or_default()
-    }
-
-    /// Tokens that it can give: its highest id and one more.
-    pub fn vocabulary(&self) -> usize {
-        self.inner.get_vocab(true).into_values().max().map_or(0, |highest| highest as usize + 1)
     }
 
     /// The first `limit` tokens as the tokenizer library finds them.

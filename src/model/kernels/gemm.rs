@@ -4,11 +4,12 @@
 //! with few rows streams them once and one with many reuses a panel from the nearest cache. Each output is summed in
 //! one fixed order whatever the number of rows, tiles or threads: a batch equals its samples bit by bit.
 
+use super::math::{quantize_bytes, quantize_row};
 use super::memory::Buffer;
 use super::pool::Pool;
 use super::shared::SharedSlice;
 use super::simd::Isa;
-use super::tile::{Task, f32_task, int8_task};
+use super::tile::{Task, Whole, f32_task, pairs_task, quads_task};
 
 /// What happens to a feed-forward layer's first product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +51,33 @@ pub struct Weights {
 
 enum Packed {
     F32(Buffer<f32>),
-    /// Pairs along the depth; a scale for each packed column.
+    /// Groups along the depth; a scale for each packed column.
     Int8 {
         values: Buffer<i8>,
         scales: Vec<f32>,
-        limit: f32,
+        activations: Activations,
     },
 }
+
+/// What an 8-bit product makes of its left-hand rows.
+#[derive(Debug, Clone)]
+enum Activations {
+    /// 16-bit numbers up to a limit with which no sum overflows, two a step.
+    Pairs { limit: f32 },
+    /// Bytes above 128, four a step; each column's sum begins with -128 times the sum of its weights.
+    Quads { offsets: Vec<i32> },
+}
+
+/// How weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    F32,
+    Pairs,
+    Quads,
+}
+
+/// The deepest product whose bytes cannot overflow a sum: 127 · 255 for each step, and the offset.
+const MOST_QUADS: usize = i32::MAX as usize / (127 * (255 + 128));
 
 /// Bytes of left-hand rows that stay in the second-level cache.
 const ROWS_BYTES: usize = 320 << 10;
@@ -70,7 +91,8 @@ impl Weights {
         int8: bool,
         row: impl FnMut(usize, &mut [f32]),
     ) -> Self {
-        Self::pack_ordered(isa, columns, depth, int8, |column| Some(column).filter(|&c| c < columns), row)
+        let source = |column| Some(column).filter(|&c| c < columns);
+        Self::pack_ordered(isa, columns, depth, Format::choose(isa, depth, int8), source, row)
     }
 
     /// Packs two matrices of the same shape `[columns, depth]` so that a panel holds the same columns of both, for
@@ -88,14 +110,14 @@ impl Weights {
             let second = packed % (2 * half) >= half;
             (column < columns).then_some(if second { columns + column } else { column })
         };
-        Self::pack_ordered(isa, 2 * columns, depth, int8, source, row)
+        Self::pack_ordered(isa, 2 * columns, depth, Format::choose(isa, depth, int8), source, row)
     }
 
     fn pack_ordered(
         isa: Isa,
         columns: usize,
         depth: usize,
-        int8: bool,
+        format: Format,
         source: impl Fn(usize) -> Option<usize>,
         mut row: impl FnMut(usize, &mut [f32]),
     ) -> Self {
@@ -106,23 +128,32 @@ impl Weights {
             Some(number) => row(number, line),
             None => line.fill(0.0),
         };
-        let data = if int8 {
-            let pairs = depth.div_ceil(2);
-            let mut values = Buffer::<i8>::new(panels * width * pairs * 2);
+        let data = if format != Format::F32 {
+            let group = if format == Format::Quads { 4 } else { 2 };
+            let groups = depth.div_ceil(group);
+            let mut values = Buffer::<i8>::new(panels * width * groups * group);
             let mut scales = vec![0f32; panels * width];
+            let mut offsets = vec![0i32; panels * width];
             for (packed, scale) in scales.iter_mut().enumerate() {
                 read(packed, &mut line);
                 let greatest = line.iter().fold(0f32, |m, x| m.max(x.abs()));
                 *scale = greatest / 127.0;
                 let inverse = if greatest > 0.0 { 127.0 / greatest } else { 0.0 };
-                let base = packed / width * width * pairs * 2 + packed % width * 2;
+                let base = packed / width * width * groups * group + packed % width * group;
                 for (k, x) in line.iter().enumerate() {
-                    values[base + k / 2 * width * 2 + k % 2] = (x * inverse).round() as i8;
+                    let value = (x * inverse).round() as i8;
+                    values[base + k / group * width * group + k % group] = value;
+                    offsets[packed] = offsets[packed].wrapping_sub(128 * i32::from(value));
                 }
             }
-            // The largest whole number for an activation with which no sum of `depth` products overflows.
-            let limit = (i32::MAX as usize / (127 * depth.max(1))).min(32767) as f32;
-            Packed::Int8 { values, scales, limit }
+            let activations = match format {
+                Format::Quads => Activations::Quads { offsets },
+                // The largest whole number with which no sum of `depth` products overflows.
+                _ => {
+                    Activations::Pairs { limit: (i32::MAX as usize / (127 * depth.max(1))).min(32767) as f32 }
+                }
+            };
+            Packed::Int8 { values, scales, activations }
         } else {
             let mut values = Buffer::<f32>::new(panels * width * depth);
             for packed in 0..panels * width {
@@ -188,8 +219,8 @@ impl Weights {
         let chunk = panels.div_ceil(cuts);
         let cuts = panels.div_ceil(chunk);
         scratch.fit(threads, block * width);
-        if let Packed::Int8 { limit, .. } = self.data {
-            scratch.quantize(self.isa, pool, rows, x, x_stride, self.depth, limit);
+        if let Packed::Int8 { activations, .. } = &self.data {
+            scratch.quantize(self.isa, pool, rows, x, x_stride, self.depth, activations);
         }
         let (tiles, quantized, row_scales) = scratch.parts();
         let out = SharedSlice::new(out);
@@ -218,20 +249,42 @@ impl Weights {
                         out.pointer(0),
                         tile,
                     ),
-                    Packed::Int8 { values, scales, .. } => int8_task(
-                        self.isa,
-                        &task,
-                        self.depth.div_ceil(2),
-                        quantized.as_ptr(),
-                        row_scales.as_ptr(),
-                        values.as_ptr(),
-                        scales.as_ptr(),
-                        out.pointer(0),
-                        tile,
-                    ),
+                    Packed::Int8 { values, scales, activations } => {
+                        let group = if matches!(activations, Activations::Pairs { .. }) { 2 } else { 4 };
+                        let whole = Whole {
+                            groups: self.depth.div_ceil(group),
+                            x: quantized.as_ptr().cast(),
+                            row_scales: row_scales.as_ptr(),
+                            w: values.as_ptr(),
+                            column_scales: scales.as_ptr(),
+                            offsets: match activations {
+                                Activations::Pairs { .. } => std::ptr::null(),
+                                Activations::Quads { offsets } => offsets.as_ptr(),
+                            },
+                        };
+                        match activations {
+                            Activations::Pairs { .. } => {
+                                pairs_task(self.isa, &task, whole, out.pointer(0), tile)
+                            }
+                            Activations::Quads { .. } => {
+                                quads_task(self.isa, &task, whole, out.pointer(0), tile)
+                            }
+                        }
+                    }
                 }
             }
         });
+    }
+}
+
+impl Format {
+    /// Bytes where the processor is made for them and sums cannot overflow.
+    fn choose(isa: Isa, depth: usize, int8: bool) -> Self {
+        match int8 {
+            false => Self::F32,
+            true if isa.has_quads() && depth <= MOST_QUADS => Self::Quads,
+            true => Self::Pairs,
+        }
     }
 }
 
@@ -254,7 +307,7 @@ impl Scratch {
         (SharedSlice::new(&mut self.tiles), &self.quantized, &self.row_scales)
     }
 
-    /// Each row to whole numbers up to `limit`, with its own scale; an odd depth is padded by zero.
+    /// Each row to whole numbers, with its own scale; the last group is padded by what meets weights of zero.
     fn quantize(
         &mut self,
         isa: Isa,
@@ -263,11 +316,13 @@ impl Scratch {
         x: &[f32],
         stride: usize,
         depth: usize,
-        limit: f32,
+        activations: &Activations,
     ) {
-        let even = depth.next_multiple_of(2);
-        if self.quantized.len() < rows * even {
-            self.quantized.resize(rows * even, 0);
+        let group = if matches!(activations, Activations::Pairs { .. }) { 2 } else { 4 };
+        // A group takes four bytes, which are two places here.
+        let wide = depth.div_ceil(group) * 2;
+        if self.quantized.len() < rows * wide {
+            self.quantized.resize(rows * wide, 0);
         }
         if self.row_scales.len() < rows {
             self.row_scales.resize(rows, 0.0);
@@ -277,12 +332,12 @@ impl Scratch {
             for row in task * 32..rows.min(task * 32 + 32) {
                 // SAFETY: rows are disjoint, and lie inside of `x` (checked by the caller) and the vectors made above.
                 unsafe {
-                    let from = x.as_ptr().add(row * stride);
-                    let to = out.pointer(row * even);
-                    scales.pointer(row).write(super::math::quantize_row(isa, from, depth, limit, to));
-                    if even > depth {
-                        to.add(depth).write(0);
-                    }
+                    let (from, to) = (x.as_ptr().add(row * stride), out.pointer(row * wide));
+                    let scale = match activations {
+                        Activations::Pairs { limit } => quantize_row(isa, from, depth, *limit, to),
+                        Activations::Quads { .. } => quantize_bytes(isa, from, depth, to.cast()),
+                    };
+                    scales.pointer(row).write(scale);
                 }
             }
         });

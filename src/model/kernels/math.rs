@@ -170,15 +170,7 @@ unsafe fn quantize_row_generic<L: Lanes>(x: *const f32, len: usize, limit: f32, 
     unsafe {
         let row = std::slice::from_raw_parts(x, len);
         let out = std::slice::from_raw_parts_mut(out, len);
-        let (chunks, rest) = row.as_chunks::<16>();
-        let mut greatest = [0f32; 16];
-        for chunk in chunks {
-            for (g, x) in greatest.iter_mut().zip(chunk) {
-                let x = x.abs();
-                *g = if x > *g { x } else { *g };
-            }
-        }
-        let greatest = greatest.iter().chain(rest).fold(0f32, |m, x| m.max(x.abs()));
+        let greatest = greatest_magnitude(row);
         let inverse = if greatest > 0.0 { limit / greatest } else { 0.0 };
         for (o, x) in out.iter_mut().zip(row) {
             // Adding 1.5 · 2²³ rounds to a whole number in the lowest bits.
@@ -187,6 +179,44 @@ unsafe fn quantize_row_generic<L: Lanes>(x: *const f32, len: usize, limit: f32, 
         }
         greatest / limit
     }
+}
+
+dispatch! {
+    /// Rounds a row to bytes: whole numbers from -127 to 127, plus 128; what one of them stands for.
+    ///
+    /// # Safety
+    /// Both pointers must be valid for `len` numbers.
+    quantize_bytes => quantize_bytes_generic(x: *const f32, len: usize, out: *mut u8) -> f32
+}
+
+#[inline(always)]
+unsafe fn quantize_bytes_generic<L: Lanes>(x: *const f32, len: usize, out: *mut u8) -> f32 {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        let row = std::slice::from_raw_parts(x, len);
+        let greatest = greatest_magnitude(row);
+        let inverse = if greatest > 0.0 { 127.0 / greatest } else { 0.0 };
+        for (i, x) in row.iter().enumerate() {
+            // As above; the lowest byte of the sum with 128 is never below 1.
+            let bits = (x * inverse + (12_582_912.0 + 128.0)).to_bits();
+            out.add(i).write(bits as u8);
+        }
+        greatest / 127.0
+    }
+}
+
+/// The greatest of a row's magnitudes.
+#[inline(always)]
+fn greatest_magnitude(row: &[f32]) -> f32 {
+    let (chunks, rest) = row.as_chunks::<16>();
+    let mut greatest = [0f32; 16];
+    for chunk in chunks {
+        for (g, x) in greatest.iter_mut().zip(chunk) {
+            let x = x.abs();
+            *g = if x > *g { x } else { *g };
+        }
+    }
+    greatest.iter().chain(rest).fold(0f32, |m, x| m.max(x.abs()))
 }
 
 #[cfg(test)]

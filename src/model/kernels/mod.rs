@@ -7,6 +7,7 @@
 #![allow(clippy::too_many_arguments, reason = "kernels take plain pointers, strides and sizes")]
 
 pub(crate) mod attention;
+mod dot;
 pub(crate) mod gemm;
 pub(crate) mod heads;
 pub(crate) mod math;

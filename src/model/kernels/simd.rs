@@ -54,6 +54,17 @@ impl Isa {
         all
     }
 
+    /// Whether the processor sums four products of bytes in one instruction (VNNI).
+    pub fn has_quads(self) -> bool {
+        match self {
+            Self::Portable => false,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avxvnni"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512vnni"),
+        }
+    }
+
     /// Columns in a panel of packed weights: two vectors.
     pub fn panel(self) -> usize {
         match self {

@@ -1,7 +1,10 @@
 //! The inner loops of matrix products: tiles that stay in registers, panel by panel, and what becomes of them.
 
+use super::dot::{Dot, Pairs, Quads};
 use super::gemm::{Finish, Function};
-use super::simd::{Lanes, dispatch};
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Avx2, Avx512};
+use super::simd::{Isa, Lanes, Portable, dispatch};
 
 /// Inner-dimension steps per pass over a panel: half of the nearest cache.
 const DEPTH_BLOCK: usize = 256;
@@ -26,38 +29,94 @@ dispatch! {
     )
 }
 
+/// The operands of an 8-bit product.
+#[derive(Clone, Copy)]
+pub(in crate::model) struct Whole {
+    /// Steps along the depth.
+    pub groups: usize,
+    /// Rows of activations: for each step two 16-bit numbers, or four bytes.
+    pub x: *const u8,
+    /// What one of a row's whole numbers stands for.
+    pub row_scales: *const f32,
+    /// Packed weights.
+    pub w: *const i8,
+    /// What one of a column's whole numbers stands for.
+    pub column_scales: *const f32,
+    /// What each column's sum begins with; null for nothing.
+    pub offsets: *const i32,
+}
+
 dispatch! {
-    /// One task of an 8-bit product, as [`f32_task`].
+    /// One task of an 8-bit product by [`Pairs`], as [`f32_task`].
     ///
     /// # Safety
-    /// As [`f32_task`]; scales must be valid for all rows and packed columns.
-    int8_task => int8_task_generic(
-        task: &Task, pairs: usize, x: *const i16, row_scales: *const f32, w: *const i8, column_scales: *const f32,
-        out: *mut f32, tile: *mut f32,
-    )
+    /// As [`f32_task`]; scales and offsets must be valid for all rows and packed columns.
+    pairs_task => pairs_task_generic(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32)
+}
+
+#[inline(always)]
+unsafe fn pairs_task_generic<L: Lanes>(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32) {
+    // SAFETY: as the caller vouches.
+    unsafe { whole_task::<L, Pairs>(task, whole, out, tile) }
+}
+
+/// One task of an 8-bit product by [`Quads`], as [`pairs_task`]. Where [`Isa::has_quads`] is false it is slow, and needs
+/// panels as wide as the portable ones.
+///
+/// # Safety
+/// As [`pairs_task`].
+pub(in crate::model) unsafe fn quads_task(
+    isa: Isa,
+    task: &Task,
+    whole: Whole,
+    out: *mut f32,
+    tile: *mut f32,
+) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma,avxvnni")]
+    unsafe fn avx2(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32) {
+        // SAFETY: as the caller of the outer function vouches.
+        unsafe { whole_task::<Avx2, Quads>(task, whole, out, tile) }
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn avx512(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32) {
+        // SAFETY: as the caller of the outer function vouches.
+        unsafe { whole_task::<Avx512, Quads>(task, whole, out, tile) }
+    }
+    // SAFETY: the instructions were detected; the rest as the caller vouches.
+    unsafe {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 if isa.has_quads() => avx2(task, whole, out, tile),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 if isa.has_quads() => avx512(task, whole, out, tile),
+            _ => whole_task::<Portable, Quads>(task, whole, out, tile),
+        }
+    }
 }
 
 /// Calls a tile of `rows` rows at most `L::ROWS`, as near to equal heights as possible.
 macro_rules! tiles {
-    ($lanes:ident, $total:expr, |$row:ident, $rows:ident| $call:ident($($arg:expr),*)) => {
+    ($lanes:ident$(; $dot:ident)?, $total:expr, |$row:ident, $rows:ident| $call:ident($($arg:expr),*)) => {
         let total = $total;
         let count = usize::div_ceil(total, $lanes::ROWS);
         let mut $row = 0;
         for tile in 0..count {
             let $rows = (total - $row) / (count - tile);
             match $rows {
-                1 => $call::<$lanes, 1>($($arg),*),
-                2 => $call::<$lanes, 2>($($arg),*),
-                3 => $call::<$lanes, 3>($($arg),*),
-                4 => $call::<$lanes, 4>($($arg),*),
-                5 => $call::<$lanes, 5>($($arg),*),
-                6 => $call::<$lanes, 6>($($arg),*),
-                7 => $call::<$lanes, 7>($($arg),*),
-                8 => $call::<$lanes, 8>($($arg),*),
-                9 => $call::<$lanes, 9>($($arg),*),
-                10 => $call::<$lanes, 10>($($arg),*),
-                11 => $call::<$lanes, 11>($($arg),*),
-                _ => $call::<$lanes, 12>($($arg),*),
+                1 => $call::<$lanes, $($dot,)? 1>($($arg),*),
+                2 => $call::<$lanes, $($dot,)? 2>($($arg),*),
+                3 => $call::<$lanes, $($dot,)? 3>($($arg),*),
+                4 => $call::<$lanes, $($dot,)? 4>($($arg),*),
+                5 => $call::<$lanes, $($dot,)? 5>($($arg),*),
+                6 => $call::<$lanes, $($dot,)? 6>($($arg),*),
+                7 => $call::<$lanes, $($dot,)? 7>($($arg),*),
+                8 => $call::<$lanes, $($dot,)? 8>($($arg),*),
+                9 => $call::<$lanes, $($dot,)? 9>($($arg),*),
+                10 => $call::<$lanes, $($dot,)? 10>($($arg),*),
+                11 => $call::<$lanes, $($dot,)? 11>($($arg),*),
+                _ => $call::<$lanes, $($dot,)? 12>($($arg),*),
             }
             $row += $rows;
         }
@@ -178,34 +237,30 @@ unsafe fn f32_tile<L: Lanes, const R: usize>(
 }
 
 #[inline(always)]
-unsafe fn int8_task_generic<L: Lanes>(
-    task: &Task,
-    pairs: usize,
-    x: *const i16,
-    row_scales: *const f32,
-    w: *const i8,
-    column_scales: *const f32,
-    out: *mut f32,
-    tile: *mut f32,
-) {
+unsafe fn whole_task<L: Lanes, D: Dot<L>>(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32) {
     // SAFETY: as the caller vouches; the tile's numbers are first whole and then real, of the same size.
     unsafe {
-        let passes = pairs.div_ceil(2 * DEPTH_BLOCK).max(1);
-        let block = pairs.div_ceil(passes).max(1);
+        let Whole { groups, x, row_scales, w, column_scales, offsets } = whole;
+        // A group is four bytes of a row, whether two numbers or four.
+        let stride = groups * 4;
+        let passes = (groups * D::GROUP).div_ceil(4 * DEPTH_BLOCK).max(1);
+        let block = groups.div_ceil(passes).max(1);
         let sums = tile.cast::<i32>();
         for panel in task.panels.clone() {
-            let w = w.add(panel * pairs * 4 * L::N);
+            let w = w.add(panel * groups * D::GROUP * 2 * L::N);
+            let begin = if offsets.is_null() { offsets } else { offsets.add(panel * 2 * L::N) };
             let mut k = 0;
-            while k < pairs {
-                let steps = block.min(pairs - k);
-                let (w, x) = (w.add(k * 4 * L::N), x.add(task.rows.start * pairs * 2 + k * 2));
-                tiles!(L, task.rows.len(), |row, height| int8_tile(
+            while k < groups {
+                let steps = block.min(groups - k);
+                let (w, x) = (w.add(k * D::GROUP * 2 * L::N), x.add(task.rows.start * stride + k * 4));
+                tiles!(L; D, task.rows.len(), |row, height| whole_tile(
                     steps,
-                    x.add(row * pairs * 2),
-                    pairs * 2,
+                    x.add(row * stride),
+                    stride,
                     w,
                     sums.add(row * 2 * L::N),
-                    k == 0
+                    k == 0,
+                    begin
                 ));
                 k += steps;
             }
@@ -224,13 +279,14 @@ unsafe fn int8_task_generic<L: Lanes>(
 }
 
 #[inline(always)]
-unsafe fn int8_tile<L: Lanes, const R: usize>(
+unsafe fn whole_tile<L: Lanes, D: Dot<L>, const R: usize>(
     steps: usize,
-    x: *const i16,
+    x: *const u8,
     x_stride: usize,
     w: *const i8,
     tile: *mut i32,
     fresh: bool,
+    offsets: *const i32,
 ) {
     if R > L::ROWS {
         return;
@@ -242,15 +298,17 @@ unsafe fn int8_tile<L: Lanes, const R: usize>(
             for (r, sum) in sums.iter_mut().enumerate() {
                 *sum = [L::load_i(tile.add(r * 2 * L::N)), L::load_i(tile.add(r * 2 * L::N + L::N))];
             }
+        } else if !offsets.is_null() {
+            sums = [[L::load_i(offsets), L::load_i(offsets.add(L::N))]; R];
         }
         let mut w = w;
         for k in 0..steps {
-            let columns = [L::load_pairs(w), L::load_pairs(w.add(2 * L::N))];
-            w = w.add(4 * L::N);
+            let columns = [D::weights(w), D::weights(w.add(D::GROUP * L::N))];
+            w = w.add(D::GROUP * 2 * L::N);
             for (r, sum) in sums.iter_mut().enumerate() {
-                let pair = L::splat_pair(x.add(r * x_stride + 2 * k));
-                sum[0] = L::dot_pairs(sum[0], pair, columns[0]);
-                sum[1] = L::dot_pairs(sum[1], pair, columns[1]);
+                let activations = L::splat_pair(x.add(r * x_stride + 4 * k).cast());
+                sum[0] = D::dot(sum[0], activations, columns[0]);
+                sum[1] = D::dot(sum[1], activations, columns[1]);
             }
         }
         for (r, sum) in sums.iter().enumerate() {

@@ -6,6 +6,7 @@ use crate::model::ModelError;
 use crate::model::kernels::attention::{HeadShape, QUERIES, attend, pack_keys, pack_values};
 use crate::model::kernels::gemm::{Finish, Function, Scratch, Weights};
 use crate::model::kernels::math::norm_row;
+use crate::model::kernels::memory::Buffer;
 pub(super) use crate::model::kernels::memory::{room, stride};
 use crate::model::kernels::pool::Pool;
 use crate::model::kernels::shared::SharedSlice;
@@ -77,10 +78,28 @@ struct Rooms {
     attention: Vec<f32>,
 }
 
-/// One sample's keys and values for a decoder block: all heads' packed keys, then all heads' packed values.
+/// One sample's keys and values: for each decoder block all heads' packed keys, then all heads' packed values. One
+/// buffer, since many small ones would cost a fault for each of their pages.
 pub(super) struct CrossMemory {
     pub shape: HeadShape,
-    pub layers: Vec<Vec<f32>>,
+    packed: Buffer<f32>,
+    block_len: usize,
+}
+
+impl CrossMemory {
+    fn new(isa: Isa, shape: HeadShape, heads: usize, blocks: usize) -> Self {
+        let block_len = heads * (shape.keys(isa) + shape.values(isa));
+        Self { shape, packed: Buffer::new(blocks * block_len), block_len }
+    }
+
+    /// What a decoder block attends to.
+    pub fn block(&self, number: usize) -> &[f32] {
+        &self.packed[number * self.block_len..][..self.block_len]
+    }
+
+    fn block_mut(&mut self, number: usize) -> &mut [f32] {
+        &mut self.packed[number * self.block_len..][..self.block_len]
+    }
 }
 
 impl CpuT5 {
@@ -262,8 +281,7 @@ impl CpuT5 {
         let first = memories.len();
         memories.extend(prompts.iter().map(|prompt| {
             let shape = HeadShape { len: prompt.len(), width };
-            let len = heads * (shape.keys(isa) + shape.values(isa));
-            CrossMemory { shape, layers: self.decoder.iter().map(|_| vec![0.0; len]).collect() }
+            CrossMemory::new(isa, shape, heads, self.decoder.len())
         }));
         let normed = &self.rooms.normed[..tokens * ds];
         let wide = room(&mut self.rooms.wide, tokens * ks);
@@ -275,7 +293,7 @@ impl CpuT5 {
                 let shape = memory.shape;
                 let (key_len, value_len) = (shape.keys(isa), shape.values(isa));
                 let rows = &wide[start * ks..];
-                let out = SharedSlice::new(&mut memory.layers[layer]);
+                let out = SharedSlice::new(memory.block_mut(layer));
                 self.pool.each(heads, |head, _| {
                     // SAFETY: each head writes its own part; the rows hold `len` tokens of both halves.
                     unsafe {

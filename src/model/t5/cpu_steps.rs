@@ -167,7 +167,7 @@ impl<'a> CpuSteps<'a> {
         let task = |task: usize, thread: usize| {
             let ((sample, first, count), head) = (groups[task / heads], task % heads);
             let memory = &memories[sample];
-            let (shape, packed) = (memory.shape, &memory.layers[block]);
+            let (shape, packed) = (memory.shape, memory.block(block));
             let keys = &packed[head * shape.keys(isa)..];
             let values = &packed[heads * shape.keys(isa) + head * shape.values(isa)..];
             for row in (first..first + count).step_by(QUERIES) {

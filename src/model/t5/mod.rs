@@ -15,6 +15,7 @@ mod position;
 mod search;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::DType;
 
@@ -24,10 +25,11 @@ pub use cpu::CpuT5;
 pub use graph::T5Graph;
 pub use memory::{check_tensors as check, estimate, parameters};
 
+use super::batches::in_batches;
 use super::weights::Checkpoint;
 use super::{
     DeviceChoice, Generation, GenerationConfig, Generator, HfTokenizer, Hypothesis, MemoryEstimate,
-    ModelError, Precision, PromptInput, TextTokenizer, free_memory,
+    ModelError, Notice, Precision, PromptInput, TextTokenizer, free_memory,
 };
 use crate::jobs::CancelToken;
 use search::Search;
@@ -61,9 +63,25 @@ pub struct T5Engine {
     config: T5Config,
     options: T5Options,
     backend: Backend,
+    /// Prompts at once: as the options say until memory runs out.
+    batch: usize,
+    notices: Vec<Notice>,
+    /// Bytes of memory that are free, where the system tells.
+    free: Box<dyn Fn() -> Option<u64> + Send>,
 }
 
 impl T5Engine {
+    fn new(config: T5Config, options: T5Options, backend: Backend) -> Self {
+        Self {
+            config,
+            options,
+            backend,
+            batch: options.batch.max(1),
+            notices: Vec::new(),
+            free: Box::new(free_memory),
+        }
+    }
+
     /// Loads `config.json` and the weights of a folder.
     ///
     /// # Errors
@@ -105,7 +123,7 @@ impl T5Engine {
             };
             Backend::Graph(Box::new(load_graph(&config, &checkpoint, dtype, &options.device.open()?)?))
         };
-        Ok(Self { config, options, backend })
+        Ok(Self::new(config, options, backend))
     }
 
     /// Loads the candle model instead, on the processor too: the reference that the fast path is compared with.
@@ -116,7 +134,7 @@ impl T5Engine {
         let config = T5Config::from_file(&folder.join("config.json"))?;
         let checkpoint = Checkpoint::open(folder)?;
         let graph = load_graph(&config, &checkpoint, DType::F32, &options.device.open()?)?;
-        Ok(Self { config, options, backend: Backend::Graph(Box::new(graph)) })
+        Ok(Self::new(config, options, Backend::Graph(Box::new(graph))))
     }
 
     /// The model's configuration.
@@ -141,10 +159,12 @@ impl T5Engine {
     }
 
     /// Continues each prompt (special tokens included); hypotheses best first, in the prompts' order. Prompts are decoded in
-    /// batches of like length, and none depends on its batch.
+    /// batches of like length, and none depends on its batch; where one does not fit into memory, smaller ones are taken
+    /// from there on ([`T5Engine::take_notices`]).
     ///
     /// # Errors
-    /// [`ModelError`] for bad settings, an empty prompt or a foreign token, too little memory, and when canceled.
+    /// [`ModelError`] for bad settings, an empty prompt or a foreign token, too little memory for a single prompt, and when
+    /// canceled.
     pub fn generate(
         &mut self,
         cancel: &CancelToken,
@@ -156,35 +176,51 @@ impl T5Engine {
         let mut order: Vec<usize> = (0..prompts.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(prompts[i].len()));
         let mut results: Vec<Vec<Hypothesis>> = vec![Vec::new(); prompts.len()];
-        for numbers in order.chunks(self.options.batch.max(1)) {
-            cancel.check()?;
+        let (mut most, mut notices) = (self.batch, std::mem::take(&mut self.notices));
+        let done = in_batches(cancel, &order, &mut most, &mut notices, |numbers| {
             let batch: Vec<&[u32]> = numbers.iter().map(|&i| prompts[i]).collect();
-            let longest = batch.first().map_or(0, |prompt| prompt.len());
-            let needs = estimate(&self.config, self.options.precision, batch.len(), longest, config);
-            if self.options.device == DeviceChoice::Cpu {
-                MemoryEstimate { weights: 0, ..needs }.check(batch.len(), free_memory())?;
-            }
-            let eos = &self.config.eos_tokens;
-            let searches = batch.iter().map(|prompt| Search::new(config, eos, prompt)).collect();
-            let start = self.config.start_token;
-            let found = match &mut self.backend {
-                Backend::Cpu(model) => {
-                    let mut steps = cpu_steps::CpuSteps::new(model, cancel, &batch, config)?;
-                    drive::drive(cancel, &mut steps, searches, start)?
-                }
-                Backend::Graph(graph) => {
-                    let mut steps = graph_steps::GraphSteps::new(graph, &batch, config)?;
-                    drive::drive(cancel, &mut steps, searches, start)?
-                }
-            };
-            for (&number, hypotheses) in numbers.iter().zip(found) {
+            for (&number, hypotheses) in numbers.iter().zip(self.generate_together(cancel, &batch, config)?) {
                 if hypotheses.is_empty() {
                     return Err(ModelError::NoScores);
                 }
                 results[number] = hypotheses;
             }
+            Ok(())
+        });
+        (self.batch, self.notices) = (most, notices);
+        done.map(|()| results)
+    }
+
+    /// What happened since this was last asked that a person should know: smaller batches for want of memory.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Continues the prompts of one batch, the longest first.
+    fn generate_together(
+        &mut self,
+        cancel: &CancelToken,
+        batch: &[&[u32]],
+        config: &GenerationConfig,
+    ) -> Result<Vec<Vec<Hypothesis>>, ModelError> {
+        let longest = batch.first().map_or(0, |prompt| prompt.len());
+        let needs = estimate(&self.config, self.options.precision, batch.len(), longest, config);
+        if self.options.device == DeviceChoice::Cpu {
+            MemoryEstimate { weights: 0, ..needs }.check(batch.len(), (self.free)())?;
         }
-        Ok(results)
+        let eos = &self.config.eos_tokens;
+        let searches = batch.iter().map(|prompt| Search::new(config, eos, prompt)).collect();
+        let start = self.config.start_token;
+        match &mut self.backend {
+            Backend::Cpu(model) => {
+                let mut steps = cpu_steps::CpuSteps::new(model, cancel, batch, config)?;
+                drive::drive(cancel, &mut steps, searches, start)
+            }
+            Backend::Graph(graph) => {
+                let mut steps = graph_steps::GraphSteps::new(graph, batch, config)?;
+                drive::drive(cancel, &mut steps, searches, start)
+            }
+        }
     }
 
     fn check_prompts(&self, prompts: &[&[u32]]) -> Result<(), ModelError> {
@@ -222,7 +258,7 @@ pub fn load_graph(
 /// A T5 model with its tokenizer.
 pub struct T5Model {
     engine: T5Engine,
-    tokenizer: HfTokenizer,
+    tokenizer: Arc<HfTokenizer>,
 }
 
 impl T5Model {
@@ -231,7 +267,7 @@ impl T5Model {
     /// # Errors
     /// As [`T5Engine::load`], and for a tokenizer that is absent, broken or of another model.
     pub fn load(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
-        let tokenizer = HfTokenizer::from_file(&folder.join("tokenizer.json"))?;
+        let tokenizer = Arc::new(HfTokenizer::from_folder(folder)?);
         let engine = T5Engine::load(folder, options)?;
         // Text of every script: what the tokenizer makes of it must be within the vocabulary.
         for token in
@@ -249,8 +285,8 @@ impl T5Model {
     }
 
     /// The tokenizer.
-    pub fn tokenizer(&self) -> &HfTokenizer {
-        &self.tokenizer
+    pub fn tokenizer(&self) -> Arc<HfTokenizer> {
+        self.tokenizer.clone()
     }
 
     /// The model without its tokenizer.
@@ -275,8 +311,53 @@ impl Generator for T5Model {
         let found = self.engine.generate(cancel, &views, config)?;
         let finish = |(hypotheses, tokens): (Vec<Hypothesis>, &Vec<u32>)| {
             let best = hypotheses.first().map_or(&[][..], |best| &best.tokens);
-            Ok(Generation { text: self.tokenizer.decode(best)?, hypotheses, prompt_tokens: tokens.len() })
+            let text = self.tokenizer.decode(best)?;
+            let mut generation = Generation { text, hypotheses, prompt_tokens: tokens.len() };
+            generation.cut_at_stop(config);
+            Ok(generation)
         };
         found.into_iter().zip(&tokens).map(finish).collect()
+    }
+
+    fn take_notices(&mut self) -> Vec<Notice> {
+        self.engine.take_notices()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_does_not_fit_is_halved_and_answers_stay_the_same() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/t5/v11_micro");
+        let prompts: Vec<Vec<u32>> =
+            (1..30).map(|i| (0..i).map(|j| 5 + (i * j) % 300).chain([1]).collect()).collect();
+        let views: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        let config = GenerationConfig { max_new_tokens: 8, ..Default::default() };
+        let cancel = CancelToken::new();
+        let mut engine = T5Engine::load(&folder, T5Options { batch: 16, ..Default::default() }).unwrap();
+        let whole = engine.generate(&cancel, &views, &config).unwrap();
+        assert_eq!(engine.take_notices(), []);
+
+        let work = |batch| estimate(engine.config(), Precision::F32, batch, 30, &config).work;
+        let fits_four = work(4);
+        assert!(fits_four < work(5));
+        engine.free = Box::new(move || Some(fits_four));
+        assert_eq!(engine.generate(&cancel, &views, &config).unwrap(), whole);
+        let halved = |from, to| {
+            move |notice: &Notice| {
+                let Notice::SmallerBatches { from: a, to: b, .. } = notice;
+                (*a, *b) == (from, to)
+            }
+        };
+        let notices = engine.take_notices();
+        assert!(notices.len() == 2 && halved(16, 8)(&notices[0]) && halved(8, 4)(&notices[1]), "{notices:?}");
+        assert_eq!(engine.generate(&cancel, &views, &config).unwrap(), whole);
+        assert_eq!(engine.take_notices(), [], "it is not tried again");
+
+        engine.free = Box::new(|| Some(1000));
+        let error = engine.generate(&cancel, &views, &config).unwrap_err().to_string();
+        assert!(error.contains("for a batch of 1"), "{error}");
     }
 }

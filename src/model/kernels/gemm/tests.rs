@@ -99,6 +99,55 @@ fn products_agree_with_plain_sums() {
     }
 }
 
+/// Weights in a format that the processor may have no instruction for.
+fn packed(isa: Isa, columns: usize, depth: usize, format: Format, w: &[f32]) -> Weights {
+    let source = |column| Some(column).filter(|&c| c < columns);
+    let row = |n: usize, out: &mut [f32]| out.copy_from_slice(&w[n * depth..(n + 1) * depth]);
+    Weights::pack_ordered(isa, columns, depth, format, source, row)
+}
+
+/// Products of bytes equal those of the rounded numbers, at the extremes too, with and without the instruction.
+#[test]
+fn quads_are_exact_sums_of_rounded_numbers() {
+    let wide = |isa: &Isa| isa.has_quads() || isa.panel() == Isa::Portable.panel();
+    for isa in Isa::all().into_iter().filter(wide) {
+        for (rows, columns, depth) in
+            [(1, 1, 1), (3, 17, 7), (14, 40, 301), (5, 33, 1200), (2, 3, MOST_QUADS)]
+        {
+            let mut x = noise(rows * depth, 11);
+            let mut w = noise(columns * depth, 12);
+            // A row and a column at the greatest magnitudes, of one sign.
+            x[..depth].fill(2.0);
+            w[..depth].fill(-0.5);
+            let weights = packed(isa, columns, depth, Format::Quads, &w);
+            let mut out = vec![0.0; rows * columns];
+            let (mut pool, mut scratch) = (Pool::new(2), Scratch::default());
+            weights.multiply(&mut pool, &mut scratch, rows, &x, depth, &mut out, columns, Finish::Store);
+            let rounded = |values: &[f32]| {
+                let unit = values.iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0;
+                let whole = |v: &f32| i64::from((v * (1.0 / unit)).round_ties_even() as i32);
+                (values.iter().map(whole).collect::<Vec<_>>(), f64::from(unit))
+            };
+            let columns_rounded: Vec<_> = w.chunks(depth).map(rounded).collect();
+            for (r, row) in x.chunks(depth).enumerate() {
+                let (row, row_unit) = rounded(row);
+                for (n, (column, unit)) in columns_rounded.iter().enumerate() {
+                    let sum: i64 = row.iter().zip(column).map(|(a, b)| a * b).sum();
+                    let want = sum as f64 * row_unit * unit;
+                    // A number that lies between two whole ones may be rounded either way.
+                    let bound = 1e-6 * want.abs() + 3.0 * 127.0 * row_unit * unit;
+                    let got = f64::from(out[r * columns + n]);
+                    assert!(
+                        (got - want).abs() <= bound,
+                        "{isa:?} {rows}x{columns}x{depth} [{r},{n}]: {got} {want}"
+                    );
+                }
+            }
+            assert_eq!(out[0], -(depth as f32), "{isa:?} {depth}");
+        }
+    }
+}
+
 /// A bias comes before everything else, on whole and ragged panels; GELU holds its accuracy far out.
 #[test]
 fn a_bias_is_added_first() {
