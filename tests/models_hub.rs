@@ -472,6 +472,7 @@ fn what_a_known_encoder_was_trained_with_reaches_its_options() {
     resolved.fill(&mut options);
     assert_eq!(options.prefixes.unwrap().query, "query: ");
     assert_eq!((options.pooling, options.normalize), (Some(Pooling::Cls), Some(true)));
+    assert_eq!(resolved.manifest.unwrap().encoder.pooling, Some(Pooling::Mean));
 }
 
 #[test]

@@ -20,17 +20,27 @@ use lamplight::model::{
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
-/// Logits closer than this may change places between two sound implementations of a 4-bit model.
+/// Logits closer than this may change places between two sound implementations of a 4-bit model: llama.cpp without
+/// repacked weights parts from itself with them in 8 of the 20 answers of Gemma, and in 9 when it reads the prompt
+/// token by token, at gaps of up to 0.134; a logit's difference between such ways has a mean of 0.17.
 const NEAR_TIE: f64 = 0.2;
 
 fn main() {
     let arguments = Arguments::from_args();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/gguf_golden.json");
     let golden: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    let logits = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/gguf/logits.json");
+    let logits: Value = serde_json::from_slice(&std::fs::read(logits).unwrap()).unwrap();
     let mut trials = Vec::new();
     for (name, model) in golden["models"].as_object().unwrap() {
         let file = models().join(model["file"].as_str().unwrap());
         let absent = !file.is_file();
+        let model = &{
+            let mut model = model.clone();
+            model["logits"] = logits["models"][name].clone();
+            model["every"] = logits["every"].clone();
+            model
+        };
         let mut add = |test: &str, run: fn(&Path, &Value, &Value) -> Result<(), Failed>| {
             let (file, model, texts) = (file.clone(), model.clone(), golden["texts"].clone());
             let trial = Trial::test(format!("{name}::{test}"), move || run(&file, &model, &texts));
@@ -39,6 +49,8 @@ fn main() {
         };
         add("tokens_are_those_of_llama_cpp", tokens);
         add("greedy_answers_are_those_of_llama_cpp_up_to_a_near_tie", greedy);
+        add("logits_are_as_near_to_the_exact_ones_as_those_of_llama_cpp", exact);
+        add("stop_texts_end_answers", stops);
         add("a_batch_equals_its_members_alone", batch);
         add("canceling_takes_less_than_a_second", cancel);
         add("limits_are_kept_and_said", limits);
@@ -123,6 +135,65 @@ fn greedy(file: &Path, golden: &Value, _: &Value) -> Result<(), Failed> {
     }
     println!("{} of {} answers are the same", cases.len() - parted, cases.len());
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+/// Quantized activations cost every implementation some exactness, and a deep model makes much of little: llama.cpp's
+/// own ways of computing one prompt (at once, token by token, repacked or not) differ by a mean of 0.13 to 0.19. What
+/// can be asked is that ours lose no more than llama.cpp's do on the whole; the third on top is what two such ways
+/// of it differ by in this. A wrong factor or base moves logits by more than all of it.
+fn exact(file: &Path, golden: &Value, _: &Value) -> Result<(), Failed> {
+    let model = load(file, PromptStyle::Bare);
+    let (every, logits) = (golden["every"].as_u64().unwrap() as usize, &golden["logits"]);
+    let floats = |value: &Value| -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    let (mut row, mut ours, mut theirs, mut count, mut agreed) = (0, 0.0, 0.0, 0.0, 0);
+    for sequence in logits["sequences"].as_array().unwrap() {
+        let tokens = numbers(sequence);
+        let found = model.logits(&CancelToken::new(), &tokens[..every], &tokens[every..])?;
+        for found in found.iter().step_by(every) {
+            let (exact, llama) = (floats(&logits["exact"][row]), floats(&logits["llama"][row]));
+            let ids = numbers(&logits["ids"][row]);
+            for ((id, exact), llama) in ids.iter().zip(&exact).zip(&llama) {
+                ours += (f64::from(found[*id as usize]) - exact).abs();
+                theirs += (llama - exact).abs();
+                count += 1.0;
+            }
+            let best = found.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            agreed += usize::from(found[ids[0] as usize] >= best);
+            row += 1;
+        }
+    }
+    println!(
+        "mean difference to the exact logits: ours {:.4}, llama.cpp's {:.4}; the largest is the same at {agreed} of \
+         {row} positions",
+        ours / count,
+        theirs / count
+    );
+    assert_eq!(row, logits["ids"].as_array().unwrap().len());
+    if ours <= theirs * 1.33 && agreed * 100 >= row * 85 {
+        Ok(())
+    } else {
+        Err(format!("ours {ours}, llama.cpp's {theirs}, {agreed} of {row}").into())
+    }
+}
+
+fn stops(file: &Path, _: &Value, _: &Value) -> Result<(), Failed> {
+    let mut model = load(file, PromptStyle::Bare);
+    let prompt = [ask("one two three four five six")];
+    let whole = model.generate(&CancelToken::new(), &prompt, &greedy_config(16))?.remove(0);
+    // From the middle of the answer, so that it may begin and end inside of tokens.
+    let middle = whole.text.ceil_char_boundary(whole.text.len() / 2);
+    let stop: String = whole.text[middle..].chars().take(3).collect();
+    let at = whole.text.find(&stop).unwrap();
+    let config = GenerationConfig { stop: vec!["\u{fdd0}".into(), stop.clone()], ..greedy_config(16) };
+    let cut = model.generate(&CancelToken::new(), &prompt, &config)?.remove(0);
+    let best = cut.best().unwrap();
+    assert_eq!((cut.text.as_str(), best.finish), (&whole.text[..at], FinishReason::Stop), "{:?}", whole.text);
+    assert!(
+        best.tokens.len() <= whole.new_tokens() && whole.best().unwrap().tokens.starts_with(&best.tokens)
+    );
+    Ok(())
 }
 
 fn batch(file: &Path, golden: &Value, _: &Value) -> Result<(), Failed> {

@@ -11,7 +11,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::model_choice::{ModelsFolder, PrecisionName};
 use super::{CliError, Console, Outcome, Unit, text};
 use crate::jobs::Progress;
-use crate::model::{DeviceChoice, Encoder, EncoderOptions, Matrix, Pooling, load_encoder};
+use crate::model::{DeviceChoice, Encoder, EncoderOptions, Matrix, Pooling};
 use crate::whole_file::WholeFile;
 
 /// Texts encoded between two looks at the progress.
@@ -136,11 +136,11 @@ impl Embed {
             normalize: self.normalize,
             prefixes: None,
             max_tokens: self.max_tokens,
+            fingerprint: None,
         };
-        found.fill(&mut options);
         let start = Instant::now();
         let mut encoder = console.with_progress(Unit::Bytes, |progress| {
-            load_encoder(&found.path, &options, console.cancel(), progress)
+            self.folder.load_encoder(&found, &mut options, console.cancel(), progress)
         })?;
         let load_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();

@@ -13,7 +13,7 @@ use super::selection::system_cache_folder;
 use super::text::plain;
 use super::{Console, Unit};
 use crate::model::embeddings::SharedEncoder;
-use crate::model::{DeviceChoice, EncoderOptions, load_encoder};
+use crate::model::{DeviceChoice, EncoderOptions};
 use crate::retrieval::{BuildError, DenseConfig, EncoderSource};
 
 /// Where encoders compute and keep their vectors.
@@ -80,12 +80,12 @@ impl<'a> Encoders<'a> {
         };
         let resolve = || self.arguments.models.registry()?.resolve(&wanted.model);
         let found = resolve().map_err(|error| BuildError::Model(Box::new(error)))?;
-        found.fill(&mut options);
-        let load = |progress: &_| load_encoder(&found.path, &options, self.console.cancel(), progress);
+        let models = &self.arguments.models;
+        let load = |progress: &_| models.load_encoder(&found, &mut options, self.console.cancel(), progress);
         self.console
             .with_progress(Unit::Bytes, load)
             .and_then(|encoder| SharedEncoder::new(encoder, threads, self.folder.as_deref()))
-            .map_err(|source| BuildError::Encoder { model: wanted.model.clone(), source })
+            .map_err(|source| BuildError::Encoder { model: wanted.model.clone(), source: Box::new(source) })
     }
 
     /// Says, once, that vectors are not kept, and why.

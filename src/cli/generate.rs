@@ -57,6 +57,9 @@ pub struct Generate {
     /// The seed of random draws.
     #[arg(long, requires = "temperature", default_value_t = 0)]
     seed: u64,
+    /// Ends the answer before this text; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
     /// Where (T5): cpu, cuda, cuda:1 or metal.
     #[arg(long, default_value_t)]
     device: DeviceChoice,
@@ -66,6 +69,9 @@ pub struct Generate {
     /// Threads; as many as processors if not given.
     #[arg(long)]
     threads: Option<std::num::NonZero<usize>>,
+    /// Read the tokenizer.json in the model file's folder in place of the file's own vocabulary (GGUF).
+    #[arg(long)]
+    tokenizer_beside: bool,
     /// Tokens of prompt and answer together (GGUF), at most what the model was trained for.
     #[arg(long)]
     context: Option<usize>,
@@ -98,12 +104,18 @@ impl Generate {
             max_new_tokens: self.max_new_tokens,
             min_new_tokens: self.min_new_tokens,
             sampling,
+            stop: self.stop.clone(),
             ..Default::default()
         };
         config.validate()?;
         let chat = self.chat || self.system.is_some();
         let style = if chat { PromptStyle::Chat { system: self.system } } else { PromptStyle::Bare };
-        let gguf = GgufOptions { style, threads: self.threads.map(Into::into), context: self.context };
+        let gguf = GgufOptions {
+            style,
+            threads: self.threads.map(Into::into),
+            tokenizer_beside: self.tokenizer_beside,
+            context: self.context,
+        };
         let t5 = T5Options {
             device: self.device,
             precision: self.precision.into(),
@@ -141,6 +153,7 @@ impl Generate {
         console.print(&format!("{}\n", generation.text))?;
         let end = match best.finish {
             FinishReason::EndOfSequence => "",
+            FinishReason::Stop => ", ended by a stop text",
             FinishReason::Length => ", cut at the limit",
         };
         console.note(&format!(

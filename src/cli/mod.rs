@@ -119,7 +119,7 @@ pub enum CliError {
     Embed(EmbedError),
     /// A model could not be installed, found or removed.
     #[error(transparent)]
-    Registry(RegistryError),
+    Registry(Box<RegistryError>),
     /// A model was not removed.
     #[error(transparent)]
     NotRemoved(#[from] models::NotRemoved),
@@ -172,7 +172,7 @@ impl From<RegistryError> for CliError {
         match error {
             RegistryError::Canceled(canceled) => Self::Canceled(canceled),
             RegistryError::Model(error) => error.into(),
-            other => Self::Registry(other),
+            other => Self::Registry(Box::new(other)),
         }
     }
 }
@@ -213,7 +213,9 @@ impl From<RetrievalError> for CliError {
 impl From<BuildError> for CliError {
     fn from(error: BuildError) -> Self {
         match error {
-            BuildError::Encoder { source: ModelError::Canceled(canceled), .. } => Self::Canceled(canceled),
+            BuildError::Encoder { source, .. } if matches!(*source, ModelError::Canceled(_)) => {
+                Self::Canceled(crate::jobs::Canceled)
+            }
             other => Self::Retriever(other),
         }
     }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::CliError;
-use crate::model::Precision;
+use crate::jobs::{CancelToken, Progress};
 use crate::model::registry::{Registry, RegistryError, Resolved};
+use crate::model::{Encoder, EncoderOptions, ModelError, Precision, load_encoder};
 
 /// The kind of numbers a model computes with.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -53,6 +54,27 @@ impl ModelsFolder {
         let folder = std::path::absolute(&folder)
             .map_err(|source| RegistryError::File { path: folder.clone(), source })?;
         Ok(Registry::new(folder))
+    }
+
+    /// Loads the encoder that was found. What the options leave open is filled in with what is known of the model, its
+    /// fingerprint included, so that a large file is not read for it each time.
+    ///
+    /// # Errors
+    /// As [`load_encoder`].
+    pub fn load_encoder(
+        &self,
+        found: &Resolved,
+        options: &mut EncoderOptions,
+        cancel: &CancelToken,
+        progress: &Progress,
+    ) -> Result<Box<dyn Encoder>, ModelError> {
+        found.fill(options);
+        if found.manifest.is_some()
+            && let Ok(registry) = self.registry()
+        {
+            options.fingerprint = Some(registry.fingerprint(&found.path, cancel, progress)?);
+        }
+        load_encoder(&found.path, options, cancel, progress)
     }
 
     /// What a name, path or script stands for.

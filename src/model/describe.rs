@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::bert;
 use super::gguf::{self, GgufFile, Shape};
 use super::t5::{self, T5Config};
 use super::weights::Checkpoint;
@@ -82,17 +83,6 @@ struct Family {
     n_positions: Option<usize>,
 }
 
-/// The fields of a BERT-shaped model that decide its size.
-#[derive(Deserialize)]
-struct BertSizes {
-    hidden_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    intermediate_size: usize,
-    vocab_size: usize,
-    max_position_embeddings: usize,
-}
-
 /// Reads what a path holds: a GGUF file, or a folder with `config.json`, weights and a tokenizer.
 ///
 /// # Errors
@@ -120,17 +110,7 @@ impl Description {
                 let shape = Shape::read(&file)?;
                 Ok(gguf::estimate(&file, &shape, load.batch, load.tokens + load.new_tokens))
             }
-            ModelKind::Bert => {
-                let sizes: BertSizes = parse(&model.join("config.json"))?;
-                let number = |n: usize| n as u64;
-                let rows = number(load.batch).saturating_mul(number(load.tokens));
-                let row = number(8 * sizes.hidden_size + 2 * sizes.intermediate_size);
-                let scores = rows
-                    .saturating_mul(number(load.tokens))
-                    .saturating_mul(2 * number(sizes.num_attention_heads));
-                let work = rows.saturating_mul(row).saturating_add(scores).saturating_mul(4);
-                Ok(MemoryEstimate { weights: self.parameters.saturating_mul(4), work })
-            }
+            ModelKind::Bert => bert::memory(model, load.precision == Precision::Int8),
         }
     }
 }
@@ -142,12 +122,13 @@ fn folder(model: &Path) -> Result<Description, ModelError> {
     }
     let family: Family = parse(&path)?;
     let architecture = family.model_type.unwrap_or_else(|| "nameless".to_owned());
-    let checkpoint = Checkpoint::open(model)?;
-    let mut description = match architecture.as_str() {
+    match architecture.as_str() {
         "t5" | "mt5" => {
             let config = T5Config::from_file(&path)?;
+            let checkpoint = Checkpoint::open(model)?;
             t5::check(&config, &checkpoint)?;
-            Description {
+            let tokenizer = HfTokenizer::from_file(&model.join("tokenizer.json"))?;
+            Ok(Description {
                 kind: ModelKind::T5,
                 architecture,
                 parameters: t5::parameters(&config, &checkpoint),
@@ -156,30 +137,27 @@ fn folder(model: &Path) -> Result<Description, ModelError> {
                 heads: config.num_heads,
                 vocabulary: config.vocab_size,
                 context: family.n_positions,
-                tokenizer: 0,
+                tokenizer: tokenizer.greatest_id() as usize + 1,
                 license: None,
-            }
+            })
         }
-        "bert" => {
-            let sizes: BertSizes = parse(&path)?;
-            let count = |name| checkpoint.shape(name).map_or(0, |shape: &[usize]| product(shape));
-            Description {
+        "bert" | "roberta" | "xlm-roberta" | "camembert" => {
+            let (config, parameters, tokenizer) = bert::look(model)?;
+            Ok(Description {
                 kind: ModelKind::Bert,
                 architecture,
-                parameters: checkpoint.names().map(count).sum(),
-                width: sizes.hidden_size,
-                layers: sizes.num_hidden_layers,
-                heads: sizes.num_attention_heads,
-                vocabulary: sizes.vocab_size,
-                context: Some(sizes.max_position_embeddings),
-                tokenizer: 0,
+                parameters,
+                width: config.hidden_size,
+                layers: config.layers,
+                heads: config.heads,
+                vocabulary: config.vocab_size,
+                context: Some(config.most_tokens()),
+                tokenizer,
                 license: None,
-            }
+            })
         }
-        _ => return Err(ModelError::UnknownFamily { path, family: architecture }),
-    };
-    description.tokenizer = HfTokenizer::from_file(&model.join("tokenizer.json"))?.vocabulary();
-    Ok(description)
+        _ => Err(ModelError::UnknownFamily { path, family: architecture }),
+    }
 }
 
 fn gguf_file(model: &Path) -> Result<Description, ModelError> {

@@ -53,6 +53,8 @@ pub struct EncoderOptions {
     pub prefixes: Option<Prefixes>,
     /// Tokens of a text that are read, special ones included: by default what `sentence_bert_config.json` says, else all that the model can.
     pub max_tokens: Option<usize>,
+    /// The fingerprint of the model's files where it is known already; else they are read once more for it.
+    pub fingerprint: Option<String>,
 }
 
 /// What an encoder was trained to find before a text, by what the text is; empty for most.

@@ -55,7 +55,7 @@ pub fn fingerprint_with(
 }
 
 /// The files that count, by a name that does not depend on where the model lies, in a fixed order.
-pub(super) fn files(model: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
+fn files(model: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
     let metadata = std::fs::metadata(model).map_err(|source| read_error(model, source))?;
     if !metadata.is_dir() {
         return Ok(vec![("model".to_owned(), model.to_owned())]);

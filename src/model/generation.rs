@@ -61,7 +61,7 @@ pub struct Sampling {
 }
 
 /// How to generate. The default is the benchmark's: 4 beams, at most 128 new tokens (PROTOCOL, section 6).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GenerationConfig {
     /// Hypotheses followed side by side; 1 is greedy search.
@@ -77,6 +77,9 @@ pub struct GenerationConfig {
     /// Tokens are drawn at random instead; needs one beam.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
+    /// Texts that end an answer: it is cut before the first of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
 }
 
 impl Default for GenerationConfig {
@@ -88,6 +91,7 @@ impl Default for GenerationConfig {
             length_penalty: 1.0,
             early_stopping: EarlyStopping::Heuristic,
             sampling: None,
+            stop: Vec::new(),
         }
     }
 }
@@ -97,6 +101,14 @@ impl GenerationConfig {
     pub const MAX_BEAMS: usize = 64;
     /// The most new tokens that are accepted.
     pub const MAX_NEW_TOKENS: usize = 1 << 16;
+
+    /// The most stop texts that are accepted.
+    pub const MAX_STOPS: usize = 16;
+
+    /// Where the first stop text begins in an answer, in bytes.
+    pub fn stop_in(&self, answer: &str) -> Option<usize> {
+        self.stop.iter().filter_map(|stop| answer.find(stop.as_str())).min()
+    }
 
     /// Checks the settings against each other.
     ///
@@ -115,6 +127,9 @@ impl GenerationConfig {
         }
         if !self.length_penalty.is_finite() || self.length_penalty.abs() > 100.0 {
             return broken("length_penalty", "must be a number between -100 and 100");
+        }
+        if self.stop.len() > Self::MAX_STOPS || self.stop.iter().any(String::is_empty) {
+            return broken("stop", "must be at most 16 texts, none of them empty");
         }
         let Some(sampling) = self.sampling else { return Ok(()) };
         if self.beams != 1 {
@@ -138,6 +153,8 @@ pub enum FinishReason {
     EndOfSequence,
     /// The limit of new tokens was reached.
     Length,
+    /// A stop text was reached; the answer ends before it.
+    Stop,
 }
 
 /// One finished continuation.
@@ -154,7 +171,7 @@ pub struct Hypothesis {
 /// What a model answered to a prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generation {
-    /// The best hypothesis as text, special tokens skipped.
+    /// The best hypothesis as text, special tokens skipped, cut before the first stop text.
     pub text: String,
     /// All hypotheses, best first; as many as beams.
     pub hypotheses: Vec<Hypothesis>,
@@ -166,6 +183,17 @@ impl Generation {
     /// The best hypothesis; `None` only of a generation without any.
     pub fn best(&self) -> Option<&Hypothesis> {
         self.hypotheses.first()
+    }
+
+    /// Cuts the text before the first stop text, and says so of the best hypothesis; for models that look for stop
+    /// texts only once they have an answer.
+    pub fn cut_at_stop(&mut self, config: &GenerationConfig) {
+        if let Some(at) = config.stop_in(&self.text) {
+            self.text.truncate(at);
+            if let Some(best) = self.hypotheses.first_mut() {
+                best.finish = FinishReason::Stop;
+            }
+        }
     }
 
     /// New tokens of the best hypothesis.
@@ -189,6 +217,7 @@ mod tests {
         };
         assert_eq!(bad(&|c| c.beams = 0), "beams must be between 1 and 64");
         assert_eq!(bad(&|c| c.min_new_tokens = 129), "min_new_tokens must not be above max_new_tokens");
+        assert!(bad(&|c| c.stop = vec!["a".into(), String::new()]).starts_with("stop must be"));
         assert_eq!(bad(&|c| c.sampling = Some(sampling)), "sampling needs one beam; set beams to 1");
         assert!(bad(&|c| c.length_penalty = f32::NAN).starts_with("length_penalty"));
         assert!(
@@ -201,8 +230,27 @@ mod tests {
     }
 
     #[test]
+    fn answers_are_cut_before_the_first_stop() {
+        let config = GenerationConfig { stop: vec!["two".into(), "\n".into()], ..Default::default() };
+        let hypothesis = Hypothesis { tokens: vec![1, 2], score: 0.0, finish: FinishReason::Length };
+        let answer = |text: &str| {
+            let hypotheses = vec![hypothesis.clone()];
+            let mut answer = Generation { text: text.into(), hypotheses, prompt_tokens: 1 };
+            answer.cut_at_stop(&config);
+            (answer.text.clone(), answer.hypotheses[0].finish)
+        };
+        assert_eq!(answer("one\ntwo"), ("one".into(), FinishReason::Stop));
+        assert_eq!(answer("two"), (String::new(), FinishReason::Stop));
+        assert_eq!(answer("three"), ("three".into(), FinishReason::Length));
+    }
+
+    #[test]
     fn a_config_survives_json_and_unknown_fields_are_refused() {
-        let config = GenerationConfig { early_stopping: EarlyStopping::WhenFull, ..Default::default() };
+        let config = GenerationConfig {
+            early_stopping: EarlyStopping::WhenFull,
+            stop: vec!["\n".into()],
+            ..Default::default()
+        };
         let json = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<GenerationConfig>(&json).unwrap(), config);
         assert!(serde_json::from_str::<GenerationConfig>(r#"{"beam": 3}"#).is_err());

@@ -136,11 +136,6 @@ impl HfTokenizer {
         special_tokens_around(&self.inner).unwrap_or_default()
     }
 
-    /// Tokens that it can give: its highest id and one more.
-    pub fn vocabulary(&self) -> usize {
-        self.inner.get_vocab(true).into_values().max().map_or(0, |highest| highest as usize + 1)
-    }
-
     /// The first `limit` tokens as the tokenizer library finds them.
     fn library_start(&self, text: &str, limit: usize) -> Result<TextStart, tokenizers::Error> {
         let encoding = self.inner.encode(text, false)?;

@@ -27,7 +27,7 @@ impl Dense {
     fn failed(&self, error: ModelError) -> RetrievalError {
         match error {
             ModelError::Canceled(canceled) => RetrievalError::Canceled(canceled),
-            source => RetrievalError::Encoding { model: self.config.model.clone(), source },
+            source => RetrievalError::Encoding { model: self.config.model.clone(), source: Box::new(source) },
         }
     }
 }
@@ -83,7 +83,11 @@ impl Retriever for Dense {
 
     fn describe(&self) -> String {
         let (model, numbers) = (&self.config.model, self.encoder.dimensions());
-        format!("Dense retrieval by {model} ({numbers} numbers a text; {})", self.encoder.identity())
+        // Of hashes the beginning suffices a person.
+        let is_hash = |word: &str| word.len() > 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let words = self.encoder.identity().split(' ');
+        let identity: Vec<_> = words.map(|word| if is_hash(word) { &word[..12] } else { word }).collect();
+        format!("Dense retrieval by {model} ({numbers} numbers a text; {})", identity.join(" "))
     }
 }
 

@@ -80,7 +80,7 @@ pub enum BuildError {
         model: String,
         /// Why.
         #[source]
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// The encoder is not the one that the retriever names.
     #[error(

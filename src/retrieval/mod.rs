@@ -206,7 +206,7 @@ pub enum RetrievalError {
         model: String,
         /// What failed.
         #[source]
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// The full-text engine failed.
     #[error("full-text ranking of sample `{sample_id}` failed")]

@@ -162,6 +162,17 @@ fn answer(repository: &Repository, elsewhere: &str, asked: &Asked, stream: &mut 
     serve(stream, asked, body, &format!("\"{}\"", &hash(body)[..40]), usize::MAX);
 }
 
+/// A small BERT-shaped encoder with a list of words.
+pub fn small_bert() -> BTreeMap<String, Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bert_tiny");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    BTreeMap::from([
+        ("config.json".to_owned(), read("config.json")),
+        ("pytorch_model.bin".to_owned(), read("pytorch_model.bin")),
+        ("vocab.txt".to_owned(), b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\n".to_vec()),
+    ])
+}
+
 /// A small T5 model with a tokenizer of a few words.
 pub fn small_t5() -> BTreeMap<String, Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/t5/v11_micro");

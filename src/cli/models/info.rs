@@ -42,8 +42,8 @@ impl Info {
         };
         let estimate = description.memory(path, &load(Precision::F32))?;
         let int8 = match description.kind {
-            ModelKind::T5 => Some(description.memory(path, &load(Precision::Int8))?),
-            ModelKind::Gguf | ModelKind::Bert => None,
+            ModelKind::T5 | ModelKind::Bert => Some(description.memory(path, &load(Precision::Int8))?),
+            ModelKind::Gguf => None,
         };
         let free = free_memory();
         let fits = free.map(|free| estimate.needed() <= free);

@@ -90,7 +90,10 @@ impl BertEncoder {
         };
         let identity = format!(
             "{} {} {} {limit} tokens{} {} {}",
-            fingerprint(folder, cancel, progress)?,
+            match &options.fingerprint {
+                Some(known) => known.clone(),
+                None => fingerprint(folder, cancel, progress)?,
+            },
             match settings.pooling {
                 Pooling::Mean => "mean",
                 Pooling::Cls => "cls",
@@ -255,6 +258,32 @@ fn dtype(options: &EncoderOptions) -> Result<DType, ModelError> {
         (_, Precision::F16) => Ok(DType::F16),
         (_, Precision::Int8) => Err(refused("8-bit weights are for the processor; use f16, bf16 or f32")),
     }
+}
+
+/// What a folder holds, without reading a weight: its configuration, the numbers that it has learned, and the tokens that
+/// its tokenizer knows.
+///
+/// # Errors
+/// As [`BertEncoder::load`], but for what depends on options.
+pub fn look(folder: &Path) -> Result<(BertConfig, u64, usize), ModelError> {
+    let config = BertConfig::from_file(&folder.join("config.json"))?;
+    let tokenizer = BertTokenizer::load(folder, false)?;
+    let checkpoint = Checkpoint::open(folder)?;
+    let names = Names::of(&checkpoint);
+    names.check(&config, &checkpoint)?;
+    let parameters = names.all(&config).iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+    Ok((config, parameters, tokenizer.greatest_id() as usize + 1))
+}
+
+/// What a folder's model takes on the processor, whatever the batch: texts go through it a few at a time.
+///
+/// # Errors
+/// As [`look`].
+pub fn memory(folder: &Path, int8: bool) -> Result<MemoryEstimate, ModelError> {
+    let config = BertConfig::from_file(&folder.join("config.json"))?;
+    let names = Names::of(&Checkpoint::open(folder)?);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(estimate(&config, &names, int8, config.most_tokens(), threads))
 }
 
 /// What packed weights and the activations of a batch take.

@@ -4,7 +4,10 @@
 //! Templates are Jinja programs that anybody may have written: they run with bounded fuel and depth, see only the
 //! messages, and tell no time. `strftime_now` answers with one fixed day, so that a prompt is the same tomorrow.
 
+use minijinja::value::{Kwargs, Value};
 use minijinja::{Environment, Error, ErrorKind, context};
+use serde::Serialize as _;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::GgufError;
 use super::header::GgufFile;
@@ -51,6 +54,7 @@ impl ChatTemplate {
         environment.set_lstrip_blocks(true);
         environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_filter("tojson", python_json);
         environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
@@ -99,4 +103,46 @@ impl ChatTemplate {
             })?;
         Ok(tokenizer.encode_trusted(&rendered, mark)?)
     }
+}
+
+/// JSON in one line, spaced as Python does it.
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
+        out.write_all(b": ")
+    }
+}
+
+/// The `tojson` that templates expect: Python's `json.dumps` without escapes for HTML, indented on request.
+fn python_json(value: &Value, options: Kwargs) -> Result<String, Error> {
+    let indent: Option<usize> = options.get("indent")?;
+    let mut out = Vec::new();
+    let written = match indent {
+        None => value.serialize(&mut Serializer::with_formatter(&mut out, Spaced)),
+        Some(indent) => {
+            let spaces = " ".repeat(indent.min(16));
+            let pretty = PrettyFormatter::with_indent(spaces.as_bytes());
+            value.serialize(&mut Serializer::with_formatter(&mut out, pretty))
+        }
+    };
+    let bad = |source| Error::new(ErrorKind::BadSerialization, "a value is no JSON").with_source(source);
+    written.map_err(bad)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }

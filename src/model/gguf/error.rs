@@ -127,6 +127,9 @@ pub enum GgufError {
         /// What the library said.
         source: tokenizers::Error,
     },
+    /// The `tokenizer.json` beside the file cannot be used.
+    #[error(transparent)]
+    Json(Box<crate::model::TokenizerError>),
     /// Chat was asked for, but the file has no template.
     #[error("{path} has no chat template: send the bare prompt, or use an instruction-tuned model", path = path.display())]
     NoChatTemplate {

@@ -42,6 +42,8 @@ struct Answer {
     sequence: Sequence,
     choice: Choice,
     tokens: Vec<u32>,
+    /// What the tokens spell.
+    bytes: Vec<u8>,
     sum: f32,
     finish: Option<FinishReason>,
 }
@@ -54,7 +56,13 @@ impl GgufModel {
     pub fn load(path: &Path, options: &GgufOptions) -> Result<Self, ModelError> {
         let file = GgufFile::open(path)?;
         let shape = Shape::read(&file)?;
-        let tokenizer = GgufTokenizer::read(&file)?;
+        let read = if options.tokenizer_beside { GgufTokenizer::read_beside } else { GgufTokenizer::read };
+        let tokenizer = read(&file)?;
+        let known = tokenizer.vocabulary().tokens().len();
+        if known > shape.vocabulary {
+            let (model, token) = (path.to_owned(), known as u32 - 1);
+            return Err(ModelError::ForeignTokenizer { model, token, vocabulary: shape.vocabulary });
+        }
         let chat = match &options.style {
             PromptStyle::Bare => None,
             PromptStyle::Chat { system } => Some((ChatTemplate::read(&file, &tokenizer)?, system.clone())),
@@ -175,34 +183,27 @@ impl GgufModel {
         answer.sum += log_probability;
         let full = answer.tokens.len() >= config.max_new_tokens
             || answer.prompt.len() + answer.tokens.len() >= self.context;
-        answer.finish = if stops.contains(&token) {
-            Some(FinishReason::EndOfSequence)
-        } else if full {
-            Some(FinishReason::Length)
+        if stops.contains(&token) {
+            answer.finish = Some(FinishReason::EndOfSequence);
+            return Ok(());
+        }
+        let before = answer.bytes.len();
+        answer.bytes.extend(self.tokenizer.bytes(token));
+        answer.finish = if let Some(at) = reached(&answer.bytes, before, &config.stop) {
+            answer.bytes.truncate(at);
+            Some(FinishReason::Stop)
         } else {
-            None
+            full.then_some(FinishReason::Length)
         };
         Ok(())
     }
 
-    fn finished(
-        &self,
-        answer: Answer,
-        finish: FinishReason,
-        config: &GenerationConfig,
-    ) -> Result<Generation, ModelError> {
-        let text = match (finish, answer.tokens.split_last()) {
-            (FinishReason::EndOfSequence, Some((_, text))) => text,
-            _ => &answer.tokens,
-        };
-        let text = self.tokenizer.decode(text)?;
+    fn finished(answer: Answer, finish: FinishReason, config: &GenerationConfig) -> Generation {
+        let text = String::from_utf8_lossy(&answer.bytes).into_owned();
         let score = answer.sum / (answer.tokens.len() as f32).powf(config.length_penalty);
         let prompt_tokens = answer.prompt.len();
-        Ok(Generation {
-            text,
-            hypotheses: vec![Hypothesis { tokens: answer.tokens, score, finish }],
-            prompt_tokens,
-        })
+        let hypotheses = vec![Hypothesis { tokens: answer.tokens, score, finish }];
+        Generation { text, hypotheses, prompt_tokens }
     }
 
     /// How many answers can be written side by side in the memory that is free.
@@ -244,8 +245,16 @@ impl Generator for GgufModel {
                 let mut sequence = self.decoder.sequence();
                 let logits = self.read(cancel, &mut sequence, &prompt)?;
                 let choice = Choice::new(config.sampling, &prompt);
-                let mut answer =
-                    Answer { index, prompt, sequence, choice, tokens: Vec::new(), sum: 0.0, finish: None };
+                let mut answer = Answer {
+                    index,
+                    prompt,
+                    sequence,
+                    choice,
+                    tokens: Vec::new(),
+                    bytes: Vec::new(),
+                    sum: 0.0,
+                    finish: None,
+                };
                 self.extend(&mut answer, logits, config)?;
                 writing.push(answer);
             }
@@ -254,7 +263,7 @@ impl Generator for GgufModel {
                 match writing[place].finish {
                     Some(finish) => {
                         let answer = writing.swap_remove(place);
-                        done.push((answer.index, self.finished(answer, finish, config)?));
+                        done.push((answer.index, Self::finished(answer, finish, config)));
                     }
                     None => place += 1,
                 }
@@ -280,6 +289,15 @@ impl Generator for GgufModel {
         done.sort_by_key(|(index, _)| *index);
         Ok(done.into_iter().map(|(_, generation)| generation).collect())
     }
+}
+
+/// Where the first stop text begins in what is written, if the bytes past `before` have completed one.
+fn reached(written: &[u8], before: usize, stops: &[String]) -> Option<usize> {
+    let first = |stop: &String| {
+        let start = before.saturating_sub(stop.len().saturating_sub(1));
+        memchr::memmem::find(&written[start..], stop.as_bytes()).map(|at| start + at)
+    };
+    stops.iter().filter_map(first).min()
 }
 
 fn default_threads() -> usize {

@@ -40,7 +40,7 @@ pub fn silu_gate(level: Level, gate: &mut [f32], up: &[f32]) {
         Level::Portable => run(gate, up),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the level was detected on this processor.
-        Level::Avx2 => unsafe { run_avx2(gate, up) },
+        Level::Avx2 | Level::Vnni => unsafe { run_avx2(gate, up) },
     }
 }
 
@@ -100,7 +100,7 @@ pub fn softmax(level: Level, scores: &mut [f32], scale: f32) {
         Level::Portable => run(scores, scale),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the level was detected on this processor.
-        Level::Avx2 => unsafe { run_avx2(scores, scale) },
+        Level::Avx2 | Level::Vnni => unsafe { run_avx2(scores, scale) },
     }
 }
 
@@ -130,7 +130,7 @@ pub fn log_sum_exp(level: Level, logits: &[f32], largest: f32) -> f32 {
         Level::Portable => run(logits, largest),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the level was detected on this processor.
-        Level::Avx2 => unsafe { run_avx2(logits, largest) },
+        Level::Avx2 | Level::Vnni => unsafe { run_avx2(logits, largest) },
     }
 }
 
@@ -166,6 +166,24 @@ mod tests {
         }
         assert!(exp(f32::NEG_INFINITY) < 1e-37);
         assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn gates_follow_their_formulas() {
+        let inputs: Vec<f32> = (-3000..3000).map(|step| step as f32 / 100.0).collect();
+        let ups = vec![2.0; inputs.len()];
+        let (mut silu, mut gelu) = (inputs.clone(), inputs.clone());
+        silu_gate(Level::detect(), &mut silu, &ups);
+        gelu_gate(&mut gelu, &ups);
+        for ((&x, silu), gelu) in inputs.iter().zip(silu).zip(gelu) {
+            let x = f64::from(x);
+            let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
+            let silu_error = (f64::from(silu) - 2.0 * x / (1.0 + (-x).exp())).abs();
+            assert!(silu_error <= x.abs() * 1e-5 + 1e-9, "{x}: {silu}");
+            // The table's input and output are rounded to half precision.
+            let gelu_error = (f64::from(gelu) - x * (1.0 + inner.tanh())).abs();
+            assert!(gelu_error <= x.abs() * 2.5e-3 + 1e-6, "{x}: {gelu}");
+        }
     }
 
     #[test]

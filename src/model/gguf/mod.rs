@@ -17,6 +17,7 @@ mod error;
 mod format;
 mod generator;
 mod header;
+mod json;
 mod kernel;
 mod math;
 mod matrix;
@@ -59,6 +60,9 @@ pub struct GgufOptions {
     pub style: PromptStyle,
     /// Threads; as many as processors if `None`.
     pub threads: Option<usize>,
+    /// Whether to read the `tokenizer.json` in the file's folder in place of the file's own vocabulary; where the
+    /// file has none, it is read in any case.
+    pub tokenizer_beside: bool,
     /// Tokens of prompt and answer together; as many as the model was trained for if `None`, and never more.
     pub context: Option<usize>,
 }

@@ -122,7 +122,8 @@ impl Shape {
             return keys.refuse("rope.dimension_count", "even, and the whole head in a llama model");
         }
         let layers = keys.required("block_count", 1 << 10)?;
-        let vocabulary = file.texts("tokenizer.ggml.tokens").map_or(0, <[String]>::len);
+        let rows = || file.tensor("token_embd.weight").map_or(0, |info| info.shape[0]);
+        let vocabulary = file.texts("tokenizer.ggml.tokens").map_or_else(rows, <[String]>::len);
         if vocabulary == 0 || vocabulary > 1 << 24 {
             return Err(GgufError::MissingKey {
                 path: file.path().to_owned(),

@@ -375,3 +375,96 @@ fn tokens_know_where_in_the_text_they_end() {
         (&whole.ids[..4], &whole.ends[..4], false)
     );
 }
+
+#[test]
+fn a_tokenizer_beside_the_file_is_read_where_asked_for_or_needed() {
+    let added = |id: u32, text: &str| {
+        serde_json::json!({"id": id, "content": text, "special": true, "single_word": false, "lstrip": false,
+                           "rstrip": false, "normalized": false})
+    };
+    let json = |first: u32| {
+        serde_json::json!({
+            "version": "1.0",
+            "added_tokens": [added(0, "<unk>"), added(1, "<s>"), added(2, "</s>")],
+            "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true},
+            "post_processor": {"type": "TemplateProcessing", "pair": [],
+                "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}},
+            "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+            "model": {"type": "BPE", "merges": [["a", "b"]],
+                "vocab": {"<unk>": 0, "<s>": 1, "</s>": 2, "a": first, "b": 4, "ab": 5, "Ġ": 6, "<": 7, "/": 8, "s": 9, ">": 10}},
+        })
+        .to_string()
+    };
+    let good = Maker::model("llama");
+    let made = write(&good.bytes());
+    let beside = made.path.with_file_name("tokenizer.json");
+    let ask = GgufOptions { threads: Some(1), tokenizer_beside: true, ..Default::default() };
+    let error = |options: &GgufOptions| GgufModel::load(&made.path, options).err().unwrap().to_string();
+    assert!(error(&ask).contains("tokenizer.json"), "{}", error(&ask));
+    std::fs::write(&beside, json(3)).unwrap();
+    let model = GgufModel::load(&made.path, &ask).unwrap();
+    let tokenizer = model.tokenizer();
+    assert_eq!(tokenizer.encode("ab a").unwrap(), [1, 5, 6, 3]);
+    assert_eq!(tokenizer.encode("a</s>").unwrap(), [1, 3, 7, 8, 9, 10], "control tokens stay text");
+    assert_eq!(tokenizer.encode_trusted("a</s>", '\u{fdd0}').unwrap(), [1, 3, 2]);
+    assert_eq!(tokenizer.encode_trusted("a</s><\u{fdd0}/s>", '\u{fdd0}').unwrap(), [1, 3, 2, 7, 8, 9, 10]);
+    assert_eq!(tokenizer.decode(&[1, 5, 6, 3, 2]).unwrap(), "ab a");
+    assert_eq!(tokenizer.encode_start("ab a", 2).unwrap().ends, [2, 3]);
+    assert_eq!((tokenizer.special_tokens(), tokenizer.vocabulary().stops.contains(&2)), (1, true));
+    // Unless asked for, the file's own is read; and the other one where it has none.
+    let own = GgufModel::load(&made.path, &GgufOptions { tokenizer_beside: false, ..ask.clone() }).unwrap();
+    assert_ne!(own.tokenizer().encode("ab a").unwrap(), [1, 5, 6, 3]);
+    let mut bare = good.clone();
+    bare.keys.retain(|(key, _)| !key.starts_with("tokenizer.ggml"));
+    std::fs::write(&made.path, bare.bytes()).unwrap();
+    let mut model = GgufModel::load(&made.path, &GgufOptions::default()).unwrap();
+    assert_eq!(model.tokenizer().encode("ab a").unwrap(), [1, 5, 6, 3]);
+    let prompt = [PromptInput { text: "ab", tokens: &[] }];
+    assert_eq!(model.generate(&CancelToken::new(), &prompt, &greedy(3)).unwrap()[0].new_tokens(), 3);
+    std::fs::write(&beside, json(269)).unwrap();
+    assert!(error(&ask).contains("token 269"), "{}", error(&ask));
+    std::fs::write(&beside, "{").unwrap();
+    assert!(error(&ask).contains("cannot load the tokenizer"), "{}", error(&ask));
+}
+
+#[test]
+fn templates_of_the_usual_shapes_render_as_in_python() {
+    let encode = |source: &str, system: Option<&str>| {
+        let mut maker = Maker::model("llama");
+        maker.key("tokenizer.chat_template", 8, text(source));
+        let file = GgufFile::open(&write(&maker.bytes()).path).unwrap();
+        let tokenizer = GgufTokenizer::read(&file).unwrap();
+        let template = ChatTemplate::read(&file, &tokenizer).map_err(ModelError::from);
+        template
+            .and_then(|template| template.encode(&tokenizer, system, " ab\n"))
+            .map(|tokens| tokenizer.decode(&tokens).unwrap().trim_start().to_owned())
+            .map_err(|error| error.to_string())
+    };
+    // Expected texts are those of Jinja2 3.1.6 with trim_blocks and lstrip_blocks, as transformers renders templates.
+    let roles = "{{- bos_token }}\n{%- if messages[0]['role'] == 'system' %}\n    {%- set system = messages[0]['content'] | trim %}\n    \
+        {%- set messages = messages[1:] %}\n{%- else %}\n    {%- set system = '' %}\n{%- endif %}\n{{- '[' ~ system ~ ']' }}\n\
+        {%- for message in messages %}\n    {{- '<' + message['role'] + '>\n' + message['content'] | trim + '\n' }}\n{%- endfor %}\n\
+        {%- if add_generation_prompt %}\n    {{- '<model>' }}\n{%- endif %}";
+    assert_eq!(encode(roles, None).unwrap(), "[]<user>\nab\n<model>");
+    assert_eq!(encode(roles, Some(" be brief ")).unwrap(), "[be brief]<user>\nab\n<model>");
+    let alternate = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}\
+        {% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}\
+        {% endif %}{{ m.role }}:{{ m.content }}{% endfor %}";
+    assert_eq!(encode(alternate, None).unwrap(), "user: ab\n");
+    assert!(encode(alternate, Some("x")).unwrap_err().contains("System role not supported"));
+    let space = "{% set ns = namespace(found=false, last=messages|length - 1) %}{% for m in messages[::-1] %}\
+        {% set index = (messages|length - 1) - loop.index0 %}{% if not ns.found and m.role == 'user' and m.content is string \
+        and not (m.content.startswith('<tool') and m.content.endswith('>')) %}{% set ns.found = true %}{% set ns.last = index %}\
+        {% endif %}{% endfor %}{{ ns.last }}{{ ns.found }}";
+    assert_eq!(encode(space, Some("x")).unwrap(), "1True");
+    let tools = "{% if tools is defined and tools is not none and tools %}tools{% elif not tools %}none{% endif %}\
+        {% if custom_tools is defined %}custom{% endif %}{% if enable_thinking is defined and enable_thinking is false %}still{% endif %}\
+        {% if not date_string is defined %}{% if strftime_now is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}\
+        {% endif %}{{ date_string }}";
+    assert_eq!(encode(tools, None).unwrap(), "none26 Jul 2024");
+    let content = "{% for m in messages %}{% if m['content'] is string %}{{ m['content'].split('</a>')[-1].lstrip('\\n') | upper }}\
+        {% elif m['content'] is iterable %}{% for item in m['content'] %}{{ item.text }}{% endfor %}{% endif %}{% endfor %}\
+        {%- macro mark(x) -%}({{ x }}){%- endmacro %}{{ mark(1) }}{{ 'a' if false }}{{ [1, 'b'] | tojson }}{{ {'k': none} | tojson(indent=2) }}";
+    assert_eq!(encode(content, None).unwrap(), "AB\n(1)[1, \"b\"]{\n  \"k\": null\n}");
+}

@@ -15,6 +15,7 @@ use tokenizers::{SplitDelimiterBehavior, Tokenizer};
 
 use super::GgufError;
 use super::header::GgufFile;
+use super::json::{self, JsonTokenizer};
 use super::sentencepiece;
 use super::vocabulary::{Kind, Model, Vocabulary};
 use crate::model::{TextStart, TextTokenizer, TokenizerError};
@@ -22,7 +23,14 @@ use crate::model::{TextStart, TextTokenizer, TokenizerError};
 /// The tokenizer of a GGUF file.
 pub struct GgufTokenizer {
     vocabulary: Vocabulary,
-    byte_pairs: Option<Tokenizer>,
+    splitter: Splitter,
+}
+
+/// What turns plain text into tokens.
+enum Splitter {
+    SentencePiece,
+    BytePairs(Box<Tokenizer>),
+    Json(Box<JsonTokenizer>),
 }
 
 /// A piece of text, or a special token found in it.
@@ -34,17 +42,30 @@ enum Fragment<'a> {
 }
 
 impl GgufTokenizer {
-    /// Builds the tokenizer.
+    /// Builds the tokenizer from the file itself; or, where it has none, from a `tokenizer.json` beside it.
     ///
     /// # Errors
     /// A vocabulary or a splitting rule that is not supported, or one that contradicts itself.
     pub fn read(file: &GgufFile) -> Result<Self, GgufError> {
+        if file.get("tokenizer.ggml.tokens").is_none() && json::beside(file.path()).is_file() {
+            return Self::read_beside(file);
+        }
         let vocabulary = Vocabulary::read(file)?;
-        let byte_pairs = match vocabulary.model {
-            Model::SentencePiece => None,
-            Model::BytePair => Some(byte_pairs(file, &vocabulary)?),
+        let splitter = match vocabulary.model {
+            Model::SentencePiece => Splitter::SentencePiece,
+            Model::BytePair => Splitter::BytePairs(Box::new(byte_pairs(file, &vocabulary)?)),
         };
-        Ok(Self { vocabulary, byte_pairs })
+        Ok(Self { vocabulary, splitter })
+    }
+
+    /// Builds the tokenizer from the `tokenizer.json` in the file's folder.
+    ///
+    /// # Errors
+    /// It is absent or no tokenizer.
+    pub fn read_beside(file: &GgufFile) -> Result<Self, GgufError> {
+        let (tokenizer, listed) = JsonTokenizer::load(&json::beside(file.path()))?;
+        let splitter = Splitter::Json(Box::new(tokenizer));
+        Ok(Self { vocabulary: Vocabulary::of_json(file, listed), splitter })
     }
 
     /// The tokens themselves.
@@ -83,6 +104,11 @@ impl GgufTokenizer {
 
     /// The tokens of a text, and where each ends (of trusted text: in what is left of it without marks).
     fn split(&self, text: &str, trusted: Option<char>) -> Result<TextStart, TokenizerError> {
+        if let Splitter::Json(tokenizer) = &self.splitter
+            && trusted.is_none_or(|mark| !text.contains(mark))
+        {
+            return tokenizer.split(text, trusted.is_some());
+        }
         let mut fragments = if text.is_empty() { Vec::new() } else { vec![Fragment::Text(text, 0)] };
         for &id in self.vocabulary.specials() {
             if trusted.is_none() && self.vocabulary.is_trusted_only(id) {
@@ -107,15 +133,20 @@ impl GgufTokenizer {
                     let plain =
                         trusted.filter(|&mark| text.contains(mark)).map(|mark| text.replace(mark, ""));
                     let text = plain.as_deref().unwrap_or(text);
-                    match &self.byte_pairs {
-                        None => {
+                    match &self.splitter {
+                        Splitter::Json(tokenizer) => {
+                            let part = tokenizer.split(text, false)?;
+                            start.ids.extend(part.ids);
+                            start.ends.extend(part.ends.iter().map(|end| at + end));
+                        }
+                        Splitter::SentencePiece => {
                             let space = self.vocabulary.space_first && after_special;
                             sentencepiece::encode(&self.vocabulary, text, space, |id, end| {
                                 start.ids.push(id);
                                 start.ends.push(at + end);
                             });
                         }
-                        Some(byte_pairs) => {
+                        Splitter::BytePairs(byte_pairs) => {
                             let encoding = byte_pairs.encode_fast(text, false).map_err(|source| {
                                 TokenizerError::Encode { chars: text.chars().count(), source }
                             })?;

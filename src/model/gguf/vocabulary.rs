@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::GgufError;
 use super::header::GgufFile;
+use super::json::JsonVocabulary;
 
 /// What a token is for (`tokenizer.ggml.token_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,10 +141,38 @@ impl Vocabulary {
             None if model == Model::SentencePiece => return Err(missing("tokenizer.ggml.scores")),
             None => Vec::new(),
         };
-        let mut kinds: Vec<Kind> = match as_long("tokenizer.ggml.token_type")? {
+        let kinds: Vec<Kind> = match as_long("tokenizer.ggml.token_type")? {
             Some(codes) => codes.iter().take(tokens.len()).map(|&code| kind(code)).collect(),
             None => vec![Kind::Normal; tokens.len()],
         };
+        let begins = model == Model::SentencePiece
+            || file.text("tokenizer.ggml.pre").is_some_and(|pre| BEGIN_FIRST.contains(&pre));
+        let add_bos = file.bool("tokenizer.ggml.add_bos_token").unwrap_or(begins);
+        let add_eos = file.bool("tokenizer.ggml.add_eos_token").unwrap_or(false);
+        let mut vocabulary = Self::new(file, model, tokens, kinds, scores);
+        vocabulary.bos = vocabulary.bos.filter(|_| add_bos);
+        vocabulary.eos = vocabulary.eos.filter(|_| add_eos);
+        Ok(vocabulary)
+    }
+
+    /// The vocabulary of a tokenizer beside the file. What steers (begin, end and stop tokens) is still the file's
+    /// where it says so.
+    pub fn of_json(file: &GgufFile, json: JsonVocabulary) -> Self {
+        let JsonVocabulary { model, tokens, kinds, around } = json;
+        let mut vocabulary = Self::new(file, model, tokens, kinds, Vec::new());
+        let ends = |id: &u32| vocabulary.stops.contains(id);
+        let (first, last) = (around.first().copied(), around.last().copied());
+        (vocabulary.bos, vocabulary.eos) = (first.filter(|id| !ends(id)), last.filter(|id| ends(id)));
+        vocabulary
+    }
+
+    fn new(
+        file: &GgufFile,
+        model: Model,
+        tokens: Vec<String>,
+        mut kinds: Vec<Kind>,
+        scores: Vec<f32>,
+    ) -> Self {
         let ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
         let mut stops: BTreeSet<u32> = STOPS.iter().filter_map(|text| ids.get(*text).copied()).collect();
         // Of the fill tokens llama.cpp stops at the first of a kind that it finds; a vocabulary has one of each.
@@ -165,9 +194,6 @@ impl Vocabulary {
         stops.extend(eos);
         stops.extend(id("eot", None));
         stops.extend(id("eom", None));
-        let begins = !pair || file.text("tokenizer.ggml.pre").is_some_and(|pre| BEGIN_FIRST.contains(&pre));
-        let add_bos = file.bool("tokenizer.ggml.add_bos_token").unwrap_or(begins);
-        let add_eos = file.bool("tokenizer.ggml.add_eos_token").unwrap_or(false);
         let text = |id: Option<u32>| id.and_then(|id| tokens.get(id as usize)).cloned().unwrap_or_default();
         let name = file.text("general.name").unwrap_or_default().to_lowercase();
         let mut specials: Vec<u32> = (0..)
@@ -179,20 +205,20 @@ impl Vocabulary {
             .map(|(id, _)| id)
             .collect();
         specials.sort_by_key(|&id| (usize::MAX - tokens[id as usize].len(), id));
-        Ok(Self {
+        Self {
             model,
             scores,
             ids,
             specials,
             strip_after: name.contains("phi-3") || name.contains("phi3"),
-            bos: bos.filter(|_| add_bos),
-            eos: eos.filter(|_| add_eos),
+            bos,
+            eos,
             marks: [text(bos), text(eos)],
             stops,
             space_first: !pair && file.bool("tokenizer.ggml.add_space_prefix").unwrap_or(true),
             tokens,
             kinds,
-        })
+        }
     }
 
     /// All tokens.

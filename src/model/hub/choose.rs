@@ -10,7 +10,7 @@ use super::listing::{Listing, RemoteFile, is_portable};
 use super::{HubError, Lack, ListingFault};
 
 /// Files beside the weights that are taken where they are there.
-const BESIDE: [&str; 11] = [
+pub(crate) const BESIDE: [&str; 11] = [
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -25,7 +25,7 @@ const BESIDE: [&str; 11] = [
 ];
 
 /// The families that run from folders, as `model_type` names them.
-const FAMILIES: [&str; 3] = ["t5", "mt5", "bert"];
+const FAMILIES: [&str; 6] = ["t5", "mt5", "bert", "roberta", "xlm-roberta", "camembert"];
 
 /// No configuration or tokenizer is nearly so large.
 const MOST_BESIDE: u64 = 256 << 20;
@@ -73,7 +73,9 @@ pub(super) fn choose(
     if !FAMILIES.contains(&family.as_str()) {
         return Err(unusable(Lack::Family(family)));
     }
-    if listing.find("tokenizer.json").is_none() {
+    // A BERT tokenizer can be made of its list of words; the others cannot.
+    let words = family == "bert" && listing.find("vocab.txt").is_some();
+    if listing.find("tokenizer.json").is_none() && !words {
         let instead = ["spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.json"];
         let instead = instead.into_iter().find(|name| listing.find(name).is_some());
         return Err(unusable(Lack::Tokenizer(instead)));
@@ -251,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_named() {
-        assert!(lack(&["README.md", "tf_model.h5"], None).contains("there is tf_model.h5"));
+        assert!(lack(&["README.md", "tf_model.h5"], None).contains("tf_model.h5"));
         assert!(lack(&["model.safetensors"], None).contains("no config.json"));
         let bare = ["config.json", "model.safetensors", "spiece.model"];
         let words = lack(&bare, None);

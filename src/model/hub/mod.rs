@@ -25,6 +25,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub(crate) use choose::BESIDE;
 pub use error::{HubError, Lack, ListingFault};
 pub(crate) use listing::is_portable;
 pub use settings::{Hub, Token};
@@ -180,7 +181,7 @@ pub fn get(
 ) -> Result<Got, HubError> {
     let mut job = Job { hub, wanted, folder, hashes, cancel, progress, downloaded: 0 };
     if hub.offline {
-        return job.from_cache(&wanted.revision)?.ok_or_else(|| HubError::Offline {
+        return job.cached(&wanted.revision)?.ok_or_else(|| HubError::Offline {
             repository: wanted.to_string(),
             cache: hub.cache.as_ref().map_or_else(
                 || "any cache".to_owned(),
@@ -189,7 +190,7 @@ pub fn get(
         });
     }
     let listing = job.listing()?;
-    let cached = job.from_cache(&listing.commit);
+    let cached = job.cached(&listing.commit);
     if let Ok(Some(got)) = cached {
         return Ok(Got { license: listing.license, ..got });
     }
@@ -228,7 +229,7 @@ impl Job<'_> {
     }
 
     /// The model from Hugging Face's cache, if that has all of it at this revision.
-    fn from_cache(&mut self, revision: &str) -> Result<Option<Got>, HubError> {
+    fn cached(&mut self, revision: &str) -> Result<Option<Got>, HubError> {
         let Some(cache) = &self.hub.cache else { return Ok(None) };
         let Some((commit, folder)) = cache::snapshot(cache, &self.wanted.repository, revision) else {
             return Ok(None);
@@ -324,6 +325,9 @@ impl Job<'_> {
         let files: Vec<Planned> = choice.files.iter().map(planned).collect();
         let whole = self.folder.join(version(&files));
         let place = if whole.is_dir() { &whole } else { &partial };
+        if place == &whole {
+            self.downloaded = 0; // what was read to find that out is nothing that was missing
+        }
         if place == &partial {
             write_plan(&partial, &listing.repository, files.iter())?;
             remove_others(&partial, &files);

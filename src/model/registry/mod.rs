@@ -8,21 +8,22 @@
 //! Knows nothing of how models compute.
 
 mod error;
+mod files;
 mod manifest;
 mod names;
 
 use std::fs::{self, File, TryLockError};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use error::RegistryError;
+use files::{below, children, copy_whole, file_name, model_files, plain, size_of};
 pub use manifest::{EncoderDefaults, Manifest, Source};
 use names::{alike, key, name_of};
 
 use super::hub::{self, GotFile, Hub, Wanted};
 use super::{EncoderOptions, FileHashes, ModelError, describe, fingerprint_with, known, scripted};
 use crate::jobs::{CancelToken, Progress};
-use crate::whole_file::WholeFile;
 
 /// The models of a folder.
 #[derive(Debug, Clone)]
@@ -250,14 +251,13 @@ impl Registry {
         let description = describe(&source)?;
         let mut hashes = self.hashes();
         let fingerprint = fingerprint_with(&source, &mut hashes, cancel, progress)?;
-        let model_files = super::fingerprint::files(&source)?;
+        let model_files = model_files(&source)?;
         let single = source.is_file();
         let mut files = Vec::new();
         for (path, place) in &model_files {
             let sha256 = hex::encode(hashes.of(place, cancel, &Progress::new())?);
             let size = fs::metadata(place).map_err(|error| RegistryError::file(place, error))?.len();
-            let path = if single { file_name(&source) } else { path.clone() };
-            files.push(GotFile { path, size, sha256 });
+            files.push(GotFile { path: path.clone(), size, sha256 });
         }
         let (path, kept) = if copy {
             let folder = self.own_files(&name)?.join(&fingerprint[..16]);
@@ -497,76 +497,6 @@ fn unknown<'a>(text: &str, installed: impl Iterator<Item = &'a str>) -> Registry
         }
     };
     RegistryError::Unknown { name: text.to_owned(), near, known }
-}
-
-/// What lies in a folder, sorted; nothing where there is none.
-fn children(folder: &Path) -> Result<Vec<PathBuf>, RegistryError> {
-    let failed = |source| RegistryError::file(folder, source);
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed)?,
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(entry.map_err(failed)?.path());
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// Bytes of all files below a folder; what cannot be read counts nothing.
-fn size_of(folder: &Path) -> u64 {
-    let mut bytes = 0;
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
-                Ok(metadata) => bytes += metadata.len(),
-                Err(_) => {}
-            }
-        }
-    }
-    bytes
-}
-
-fn copy_whole(
-    from: &Path,
-    to: &Path,
-    cancel: &CancelToken,
-    progress: &Progress,
-) -> Result<(), RegistryError> {
-    use std::io::{Read, Write};
-    let read = |source| RegistryError::file(from, source);
-    let write = |source| RegistryError::file(to, source);
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).map_err(write)?;
-    }
-    let mut file = File::open(from).map_err(read)?;
-    let mut copy = WholeFile::create(to).map_err(write)?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        cancel.check()?;
-        let count = file.read(&mut buffer).map_err(read)?;
-        if count == 0 {
-            return copy.finish().map_err(write);
-        }
-        copy.write_all(&buffer[..count]).map_err(write)?;
-        progress.add(count as u64);
-    }
-}
-
-/// A path without `.` in it.
-fn plain(path: &Path) -> PathBuf {
-    path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
-}
-
-fn below(folder: &Path, path: &str) -> PathBuf {
-    path.split('/').fold(folder.to_owned(), |folder, part| folder.join(part))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn now() -> u64 {

@@ -139,8 +139,10 @@ impl Generator for Scripted {
             let text = CharacterTokenizer.decode(&new)?;
             let hypothesis = Hypothesis { tokens: new, score: 0.0, finish };
             let prompt_tokens = tokens.len();
-            generations.push(Generation { text, hypotheses: vec![hypothesis; config.beams], prompt_tokens });
+            let hypotheses = vec![hypothesis; config.beams];
+            generations.push(Generation { text, hypotheses, prompt_tokens });
         }
+        generations.iter_mut().for_each(|generation| generation.cut_at_stop(config));
         Ok(generations)
     }
 }

@@ -311,7 +311,10 @@ impl Generator for T5Model {
         let found = self.engine.generate(cancel, &views, config)?;
         let finish = |(hypotheses, tokens): (Vec<Hypothesis>, &Vec<u32>)| {
             let best = hypotheses.first().map_or(&[][..], |best| &best.tokens);
-            Ok(Generation { text: self.tokenizer.decode(best)?, hypotheses, prompt_tokens: tokens.len() })
+            let text = self.tokenizer.decode(best)?;
+            let mut generation = Generation { text, hypotheses, prompt_tokens: tokens.len() };
+            generation.cut_at_stop(config);
+            Ok(generation)
         };
         found.into_iter().zip(&tokens).map(finish).collect()
     }

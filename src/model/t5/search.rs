@@ -75,7 +75,7 @@ impl Search {
             (sampling, ChaCha8Rng::from_seed(hash.finalize().into()))
         });
         Self {
-            config: *config,
+            config: config.clone(),
             eos: eos.to_vec(),
             // All beams start alike, so that only the first may continue at first.
             running: vec![Running { tokens: Vec::new(), score: 0.0 }],
@@ -342,7 +342,7 @@ mod tests {
     fn when_full_stops_no_later_and_never_stops_no_earlier() {
         let beam = GenerationConfig { beams: 2, max_new_tokens: 30, ..Default::default() };
         let longest = |early_stopping| {
-            let found = run(&GenerationConfig { early_stopping, ..beam }, toy);
+            let found = run(&GenerationConfig { early_stopping, ..beam.clone() }, toy);
             assert_eq!(found.len(), 2);
             assert!(found[0].score >= found[1].score);
             found.iter().map(|h| h.tokens.len()).max().unwrap()

@@ -47,7 +47,7 @@ struct Scripts;
 
 impl EncoderSource for Scripts {
     fn encoder(&self, wanted: &DenseConfig) -> Result<Arc<SharedEncoder>, BuildError> {
-        let failed = |source| BuildError::Encoder { model: wanted.model.clone(), source };
+        let failed = |source| BuildError::Encoder { model: wanted.model.clone(), source: Box::new(source) };
         let encoder = WordEncoder::parse(&wanted.model).map_err(failed)?;
         Ok(Arc::new(SharedEncoder::new(Box::new(encoder), 1, None).map_err(failed)?))
     }

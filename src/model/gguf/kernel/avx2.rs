@@ -150,14 +150,14 @@ pub unsafe fn float_tile<const R: usize, T: Weight>(
 /// The same four activations beside each of eight rows of weights.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn four(values: *const i8) -> __m256i {
+pub unsafe fn four(values: *const i8) -> __m256i {
     // SAFETY: the caller has four values there.
     _mm256_set1_epi32(unsafe { values.cast::<i32>().read_unaligned() })
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn array(lanes: __m256) -> [f32; LANES] {
+pub fn array(lanes: __m256) -> [f32; LANES] {
     let mut out = [0.0; LANES];
     // SAFETY: there is room for eight.
     unsafe { _mm256_storeu_ps(out.as_mut_ptr(), lanes) };

@@ -6,6 +6,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 
 use half::f16;
 
@@ -20,6 +22,9 @@ pub enum Level {
     /// AVX2, FMA and F16C.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// The same and AVX-512's dot products of bytes.
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
 }
 
 impl Level {
@@ -30,7 +35,8 @@ impl Level {
             && is_x86_feature_detected!("fma")
             && is_x86_feature_detected!("f16c")
         {
-            return Self::Avx2;
+            let dots = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl");
+            return if dots { Self::Vnni } else { Self::Avx2 };
         }
         Self::Portable
     }
@@ -41,6 +47,8 @@ impl Level {
             Self::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni => "AVX-512 VNNI",
         }
     }
 }
@@ -101,6 +109,9 @@ pub fn integer_tile<const R: usize>(
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the level was detected on this processor; lengths are asserted above.
         Level::Avx2 => unsafe { avx2::integer_tile(panel, rows) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Level::Vnni => unsafe { vnni::integer_tile(panel, rows) },
     }
 }
 
@@ -121,7 +132,7 @@ pub fn float_tile<const R: usize, T: Weight>(
         Level::Portable => portable::float_tile(weights, stride, rows),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Level::Avx2 => unsafe { avx2::float_tile(weights, stride, rows) },
+        Level::Avx2 | Level::Vnni => unsafe { avx2::float_tile(weights, stride, rows) },
     }
 }
 

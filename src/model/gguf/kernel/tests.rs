@@ -65,6 +65,13 @@ fn both_ways_of_computing_agree_at_the_extremes_of_every_kind() {
             let plain = integer_tile(Level::Portable, &panel, [row; 2]);
             let best = integer_tile(Level::detect(), &panel, [row; 2]);
             let alone = integer_tile(Level::detect(), &panel, [row; 1]);
+            #[cfg(target_arch = "x86_64")]
+            if Level::detect() != Level::Portable {
+                // SAFETY: the processor has what the loops need, and the lengths passed the checks above.
+                let (emulated, older) =
+                    unsafe { (vnni::emulated_tile(&panel, [row; 2]), avx2::integer_tile(&panel, [row; 2])) };
+                assert_eq!(emulated, older, "the loop for VNNI: {nibbles} {signed} {group} {extreme}");
+            }
             assert_eq!(best[0], best[1]);
             assert_eq!(best[0], alone[0], "rows side by side change nothing");
             let size: f32 = plain[0].iter().fold(1.0, |most, value| most.max(value.abs()));
