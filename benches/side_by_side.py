@@ -237,7 +237,9 @@ def t5_table(options):
     """Measures T5 generation; each engine is a process that answers once when told to, and they take turns."""
     scripts, python = prepare(options, T5)
     (scripts / "models").mkdir(exist_ok=True)
-    shutil.copytree(options.shared.resolve() / "flan-t5-tokenizer", scripts.parent / "flan-t5-tokenizer", dirs_exist_ok=True)
+    tokenizer = scripts.parent / "flan-t5-tokenizer"
+    if not tokenizer.is_dir():
+        shutil.copytree(options.shared.resolve() / "flan-t5-tokenizer", tokenizer)
     make = "import sys; sys.path.insert(0, '.'); import bench_common; [bench_common.t5_dir(size) for size in sys.argv[1:]]"
     subprocess.run([python, "-c", make, *options.size], cwd=scripts, check=True)
     ours = build(T5)
