@@ -9,7 +9,9 @@
     reason = "a test fails by panicking, and says where answers part"
 )]
 
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lamplight::jobs::CancelToken;
@@ -33,7 +35,7 @@ fn main() {
     let logits: Value = serde_json::from_slice(&std::fs::read(logits).unwrap()).unwrap();
     let mut trials = Vec::new();
     for (name, model) in golden["models"].as_object().unwrap() {
-        let file = models().join(model["file"].as_str().unwrap());
+        let file = support::models().join(model["file"].as_str().unwrap());
         let absent = !file.is_file();
         let model = &{
             let mut model = model.clone();
@@ -56,14 +58,6 @@ fn main() {
         add("limits_are_kept_and_said", limits);
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn models() -> PathBuf {
-    if let Some(folder) = std::env::var_os("LAMPLIGHT_TEST_MODELS") {
-        return folder.into();
-    }
-    let cache = directories::BaseDirs::new().map(|dirs| dirs.cache_dir().to_owned()).unwrap_or_default();
-    cache.join("lamplight-test-models")
 }
 
 fn load(file: &Path, style: PromptStyle) -> GgufModel {
