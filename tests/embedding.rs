@@ -11,6 +11,7 @@ use serde_json::Value;
 fn embed(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lamplight"));
     command.current_dir(folder).arg("embed").args(arguments).env("COLUMNS", "60");
+    command.env("LAMPLIGHT_MODELS", folder.join("models"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that reads nothing may be gone already.
@@ -132,11 +133,13 @@ fn what_cannot_be_done_says_why() {
     encoder(folder.path());
     let refused = |arguments: &[&str]| error_of(&embed(folder.path(), arguments, ""));
     assert!(refused(&["--model", "model"]).contains("there are no texts"));
-    assert!(refused(&["--model", "nowhere", "a"]).contains("nowhere holds no encoder"));
+    assert!(refused(&["--model", "nowhere", "a"]).contains("no model \"nowhere\" is installed"));
     assert!(
         refused(&["--model", "model", "--file", "nothing.txt"])
             .contains("cannot read texts from nothing.txt")
     );
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    assert!(refused(&["--model", "empty", "a"]).contains("empty holds no encoder"));
     assert!(refused(&["--model", "model", "--max-tokens", "65", "a"]).contains("3 to 64 tokens"));
     assert!(refused(&["--model", "model", "--precision", "f16", "a"]).contains("f32 or int8"));
     #[cfg(not(feature = "cuda"))]

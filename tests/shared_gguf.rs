@@ -139,8 +139,8 @@ fn greedy(file: &Path, golden: &Value, _: &Value) -> Result<(), Failed> {
 
 /// Quantized activations cost every implementation some exactness, and a deep model makes much of little: llama.cpp's
 /// own ways of computing one prompt (at once, token by token, repacked or not) differ by a mean of 0.13 to 0.19. What
-/// can be asked is that ours lose no more than llama.cpp's do on the whole; the third on top is what two such ways
-/// of it differ by in this. A wrong factor or base moves logits by more than all of it.
+/// can be asked is that ours lose about as much as llama.cpp's do on the whole; a third on top is a judgment, since two
+/// such ways of one program come to means that differ by as much. A wrong factor or base moves logits by more than all of it.
 fn exact(file: &Path, golden: &Value, _: &Value) -> Result<(), Failed> {
     let model = load(file, PromptStyle::Bare);
     let (every, logits) = (golden["every"].as_u64().unwrap() as usize, &golden["logits"]);
