@@ -3,8 +3,9 @@
 
 use crate::jobs::CancelToken;
 use crate::model::ModelError;
-use crate::model::kernels::attention::{HeadShape, QUERIES, attend, pack_keys, pack_values};
+use crate::model::kernels::attention::{HeadShape, pack_keys, pack_values};
 use crate::model::kernels::gemm::{Finish, Function, Scratch, Weights};
+use crate::model::kernels::heads::Heads;
 use crate::model::kernels::math::norm_row;
 use crate::model::kernels::memory::Buffer;
 pub(super) use crate::model::kernels::memory::{room, stride};
@@ -240,8 +241,9 @@ impl CpuT5 {
     fn encode_together(&mut self, cancel: &CancelToken, prompts: &[&[u32]]) -> Result<(), ModelError> {
         let (d, inner, ff) = (self.config.d_model, self.config.inner(), self.config.d_ff);
         let (ds, qs, is, fs) = (stride(d), stride(3 * inner), stride(inner), stride(ff));
-        let tokens: usize = prompts.iter().map(|prompt| prompt.len()).sum();
-        let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
+        let lengths: Vec<usize> = prompts.iter().map(|prompt| prompt.len()).collect();
+        let tokens: usize = lengths.iter().sum();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
         let mut rooms = std::mem::take(&mut self.rooms);
         let stream = room(&mut rooms.stream, tokens * ds);
         for (&token, row) in prompts.iter().copied().flatten().zip(stream.chunks_mut(ds)) {
@@ -261,7 +263,7 @@ impl CpuT5 {
             cancel.check()?;
             norm_rows(isa, pool, tokens, stream, normed, d, ds, &block.own.norm, eps, 1.0);
             block.own.qkv.multiply(pool, scratch, tokens, normed, ds, wide, qs, Finish::Store);
-            heads.attend(pool, prompts, wide, qs, &bias, mixed, is, attention);
+            heads.attend(pool, &lengths, wide, qs, &bias, mixed, is, attention);
             block.own.output.multiply(pool, scratch, tokens, mixed, is, stream, ds, Finish::Add);
             norm_rows(isa, pool, tokens, stream, normed, d, ds, &block.feed.norm, eps, 1.0);
             block.feed.input.multiply(pool, scratch, tokens, normed, ds, wide, fs, finish);
@@ -332,80 +334,6 @@ impl CpuT5 {
             Activation::Silu => Function::Silu,
         };
         if self.config.gated { Finish::Gate(function) } else { Finish::Apply(function) }
-    }
-}
-
-/// The heads of encoder attention.
-struct Heads {
-    isa: Isa,
-    heads: usize,
-    width: usize,
-    longest: usize,
-}
-
-impl Heads {
-    fn longest_shape(&self) -> HeadShape {
-        HeadShape { len: self.longest, width: self.width }
-    }
-
-    /// Scratch of one thread: packed keys and values, and what `attend` needs.
-    fn scratch(&self) -> usize {
-        let shape = self.longest_shape();
-        shape.keys(self.isa) + shape.values(self.isa) + shape.scratch(self.isa)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "three matrices with their strides")]
-    fn attend(
-        &self,
-        pool: &mut Pool,
-        prompts: &[&[u32]],
-        qkv: &[f32],
-        qs: usize,
-        bias: &[f32],
-        out: &mut [f32],
-        os: usize,
-        scratch: &mut [f32],
-    ) {
-        let inner = self.heads * self.width;
-        let mut starts = Vec::with_capacity(prompts.len());
-        let mut tokens = 0;
-        for prompt in prompts {
-            starts.push(tokens);
-            tokens += prompt.len();
-        }
-        let (out, scratch) = (SharedSlice::new(out), SharedSlice::new(scratch));
-        pool.each(prompts.len() * self.heads, |task, thread| {
-            let (sample, head) = (task / self.heads, task % self.heads);
-            let shape = HeadShape { len: prompts[sample].len(), width: self.width };
-            // SAFETY: each thread has its own scratch, each task its own rows and columns of `out`; `qkv` holds all
-            // tokens' queries, keys and values, and `bias` all distances of the longest prompt.
-            unsafe {
-                let keys = scratch.pointer(thread * self.scratch());
-                let values = keys.add(shape.keys(self.isa));
-                let rest = values.add(shape.values(self.isa));
-                let q = qkv.as_ptr().add(starts[sample] * qs + head * self.width);
-                pack_keys(self.isa, shape, q.add(inner), qs, keys);
-                pack_values(self.isa, shape, q.add(2 * inner), qs, values);
-                let center = bias.as_ptr().add(head * (2 * self.longest - 1) + self.longest - 1);
-                for row in (0..shape.len).step_by(QUERIES) {
-                    let rows = QUERIES.min(shape.len - row);
-                    let to = out.pointer((starts[sample] + row) * os + head * self.width);
-                    attend(
-                        self.isa,
-                        shape,
-                        rows,
-                        q.add(row * qs),
-                        qs,
-                        keys,
-                        values,
-                        center.sub(row),
-                        to,
-                        os,
-                        rest,
-                    );
-                }
-            }
-        });
     }
 }
 
