@@ -1,5 +1,7 @@
 //! Text with placeholders: `{name}` stands for a value, `{{` and `}}` for braces.
 
+use strsim::levenshtein;
+
 use super::error::TemplateProblem;
 use crate::lamp::{ProfileEntry, Task};
 
@@ -121,7 +123,9 @@ pub(super) fn nearest(given: &str, known: &[&'static str]) -> Option<&'static st
         &["title", "headline", "subject"],
     ];
     let given = given.trim().to_lowercase();
-    let near = known.iter().map(|name| (distance(&given, name), *name)).min_by_key(|(far, _)| *far);
+    // What is given may be of any length; names are short.
+    let start: String = given.chars().take(64).collect();
+    let near = known.iter().map(|name| (levenshtein(&start, name), *name)).min_by_key(|(far, _)| *far);
     if let Some((far, name)) = near
         && far * 2 <= name.len().max(3)
     {
@@ -129,22 +133,6 @@ pub(super) fn nearest(given: &str, known: &[&'static str]) -> Option<&'static st
     }
     let group = SAME.iter().find(|group| group.contains(&given.as_str()))?;
     known.iter().copied().find(|name| group.contains(name))
-}
-
-/// Levenshtein distance in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, right) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -233,14 +233,8 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
-    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, WeightsError> {
-        let mut values = vec![0.0; len];
-        self.checkpoint.view(name, &[len])?.read(&mut values);
-        Ok(values)
-    }
-
     fn norm(&self, [gain, shift]: &[String; 2], len: usize) -> Result<Norm, WeightsError> {
-        Ok(Norm { gain: self.vector(gain, len)?, shift: self.vector(shift, len)? })
+        Ok(Norm { gain: self.checkpoint.vector(gain, len)?, shift: self.checkpoint.vector(shift, len)? })
     }
 
     /// Matrices of one shape below each other as one, with their biases, each times a factor.
@@ -257,7 +251,7 @@ impl Packer<'_> {
             .collect::<Result<Vec<_>, _>>()?;
         let mut bias = Vec::with_capacity(N * columns);
         for ([_, name], factor) in names.iter().zip(factors) {
-            bias.extend(self.vector(name, columns)?.into_iter().map(|value| value * factor));
+            bias.extend(self.checkpoint.vector(name, columns)?.into_iter().map(|value| value * factor));
         }
         let row = |n: usize, out: &mut [f32]| {
             views[n / columns].read_rows(n % columns, out);

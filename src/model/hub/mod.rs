@@ -456,7 +456,7 @@ fn version(files: &[Planned]) -> String {
 }
 
 /// A path of the hub below a folder; the parts were checked.
-fn below(folder: &Path, path: &str) -> PathBuf {
+pub(crate) fn below(folder: &Path, path: &str) -> PathBuf {
     path.split('/').fold(folder.to_owned(), |folder, part| folder.join(part))
 }
 

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::RegistryError;
 use crate::jobs::{CancelToken, Progress};
+use crate::model::hub::below;
 use crate::model::weights::Checkpoint;
 use crate::model::{ModelError, hub};
 use crate::whole_file::WholeFile;
@@ -89,10 +90,6 @@ pub(super) fn copy_whole(
 /// A path without `.` in it.
 pub(super) fn plain(path: &Path) -> PathBuf {
     path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
-}
-
-pub(super) fn below(folder: &Path, path: &str) -> PathBuf {
-    path.split('/').fold(folder.to_owned(), |folder, part| folder.join(part))
 }
 
 pub(super) fn file_name(path: &Path) -> String {

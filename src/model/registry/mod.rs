@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use error::RegistryError;
-use files::{below, children, copy_whole, file_name, model_files, plain, size_of};
+use files::{children, copy_whole, file_name, model_files, plain, size_of};
 pub use manifest::{EncoderDefaults, Manifest, Source};
 use names::{alike, key, name_of};
 
-use super::hub::{self, GotFile, Hub, Wanted};
+use super::hub::{self, GotFile, Hub, Wanted, below};
 use super::{EncoderOptions, FileHashes, ModelError, describe, fingerprint_with, known, scripted};
 use crate::jobs::{CancelToken, Progress};
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use strsim::levenshtein;
+
 use crate::model::hub::{is_portable, is_repository};
 
 /// The name as part of a path. Names that differ in case only are one: some systems cannot tell them apart.
@@ -61,29 +63,13 @@ pub(super) fn alike<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Vec
         .filter_map(|name| {
             let lower = name.to_ascii_lowercase();
             let contains = text.len() >= 3 && (lower.contains(&text) || lower.contains(&last(&text)));
-            let whole = distance(&text, &lower).min(distance(&last(&text), &last(&lower)));
+            let whole = levenshtein(&text, &lower).min(levenshtein(&last(&text), &last(&lower)));
             let limit = (last(&lower).len() / 3).max(2);
             (contains || whole <= limit).then_some((if contains { 0 } else { whole }, name))
         })
         .collect();
     close.sort();
     close.into_iter().take(3).map(|(_, name)| name).collect()
-}
-
-/// Letters to insert, remove or replace to make one text of the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -117,6 +103,6 @@ mod tests {
         assert_eq!(alike("google/flant5-small", names.into_iter())[0], "google/flan-t5-small");
         assert_eq!(alike("facebok/contreiver", names.into_iter()), ["facebook/contriever"]);
         assert!(alike("zzzzzz", names.into_iter()).is_empty());
-        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(levenshtein("kitten", "sitting"), 3);
     }
 }

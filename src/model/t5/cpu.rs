@@ -121,7 +121,7 @@ impl CpuT5 {
         let own = |side, layer| {
             let name = |which| names::attention(side, layer, 0, names::SELF, which);
             Ok::<_, WeightsError>(SelfLayer {
-                norm: packer.vector(&names::norm(side, layer, 0), d)?,
+                norm: checkpoint.vector(&names::norm(side, layer, 0), d)?,
                 qkv: packer.joined(&[name("q"), name("k"), name("v")], inner, d)?,
                 output: packer.joined(&[name("o")], d, inner)?,
             })
@@ -135,7 +135,7 @@ impl CpuT5 {
             };
             let output = packer.joined(&[names::feed(side, layer, sub, "wo")], d, config.d_ff)?;
             Ok::<_, WeightsError>(FeedLayer {
-                norm: packer.vector(&names::norm(side, layer, sub), d)?,
+                norm: checkpoint.vector(&names::norm(side, layer, sub), d)?,
                 input,
                 output,
             })
@@ -149,7 +149,7 @@ impl CpuT5 {
             .map(|layer| {
                 let name = |which| names::attention(Side::Decoder, layer, 1, names::CROSS, which);
                 let cross = CrossLayer {
-                    norm: packer.vector(&names::norm(Side::Decoder, layer, 1), d)?,
+                    norm: checkpoint.vector(&names::norm(Side::Decoder, layer, 1), d)?,
                     query: packer.joined(&[name("q")], inner, d)?,
                     keys_values: packer.joined(&[name("k"), name("v")], inner, d)?,
                     output: packer.joined(&[name("o")], d, inner)?,
@@ -176,10 +176,10 @@ impl CpuT5 {
             scratch: Scratch::default(),
             embedding,
             encoder,
-            encoder_norm: packer.vector(&names::final_norm(Side::Encoder), d)?,
+            encoder_norm: checkpoint.vector(&names::final_norm(Side::Encoder), d)?,
             encoder_bias: bias(Side::Encoder)?,
             decoder,
-            decoder_norm: packer.vector(&names::final_norm(Side::Decoder), d)?,
+            decoder_norm: checkpoint.vector(&names::final_norm(Side::Decoder), d)?,
             decoder_bias: bias(Side::Decoder)?,
             head: packer.joined(&[head.to_owned()], config.vocab_size, d)?,
             rooms: Rooms::default(),
@@ -371,12 +371,6 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
-    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, WeightsError> {
-        let mut values = vec![0.0; len];
-        self.checkpoint.view(name, &[len])?.read(&mut values);
-        Ok(values)
-    }
-
     /// Matrices of one shape below each other as one.
     fn joined(&self, names: &[String], columns: usize, depth: usize) -> Result<Weights, WeightsError> {
         let views = names

@@ -128,6 +128,16 @@ impl Checkpoint {
         Ok(TensorView::new(entry.dtype, &entry.shape, &entry.strides, bytes))
     }
 
+    /// The numbers of a vector, converted to `f32`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::view`].
+    pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, WeightsError> {
+        let mut values = vec![0.0; len];
+        self.view(name, &[len])?.read(&mut values);
+        Ok(values)
+    }
+
     /// A tensor for candle, converted to `dtype`, on `device`.
     ///
     /// # Errors
