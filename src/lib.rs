@@ -13,6 +13,7 @@
 //! - [`retrieval`]: rankings of a profile's entries.
 //! - [`prompt`]: what the model reads.
 //! - [`metrics`]: answers to scores.
+//! - [`mod@record`]: what is persisted of a run.
 //! - [`whole_file`]: files that appear whole or not at all.
 //! - [`cli`]: all of it from a terminal.
 
@@ -24,6 +25,7 @@ pub mod lamp;
 pub mod metrics;
 pub mod model;
 pub mod prompt;
+pub mod record;
 pub mod retrieval;
 pub mod search;
 pub mod whole_file;
