@@ -14,6 +14,7 @@
 //! - [`prompt`]: what the model reads.
 //! - [`metrics`]: answers to scores.
 //! - [`mod@record`]: what is persisted of a run.
+//! - [`store`]: runs, kept in one file.
 //! - [`whole_file`]: files that appear whole or not at all.
 //! - [`cli`]: all of it from a terminal.
 
@@ -28,4 +29,5 @@ pub mod prompt;
 pub mod record;
 pub mod retrieval;
 pub mod search;
+pub mod store;
 pub mod whole_file;
