@@ -91,7 +91,8 @@ pub(super) fn is_same(one: &Path, other: &Path) -> bool {
 
 /// Opens a store for writing, makes it if there is none, and brings it to the present form.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
-    match head(path)? {
+    let head = head(path)?;
+    match head {
         Head::Other => return Err(StoreError::NotAStore { path: path.to_owned() }),
         Head::Absent => {
             if let Some(folder) = path.parent() {
@@ -111,6 +112,10 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::ReadOnly { path: path.to_owned() });
     }
     set(&connection).map_err(sql)?;
+    if head != Head::Store {
+        // How the file is laid out is settled by the first that is written to it, and asking again would write.
+        connection.execute_batch("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL").map_err(sql)?;
+    }
     migrate(&mut connection, path)?;
     // Kept in the file, and possible only once there is something in it.
     connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)).map_err(sql)?;
@@ -122,8 +127,7 @@ fn set(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     // With a log, NORMAL loses nothing to a killed program, and to a power loss at most the last transactions, whole.
     connection.execute_batch(
-        "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = NORMAL; \
-         PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864; \
+        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864; \
          PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
     )
 }
@@ -202,7 +206,7 @@ fn cannot_open(path: &Path, error: rusqlite::Error) -> StoreError {
 }
 
 /// The path as a URI, in which SQLite takes settings.
-fn address(path: &Path, settings: &str) -> PathBuf {
+pub(super) fn address(path: &Path, settings: &str) -> PathBuf {
     let bytes = path.as_os_str().as_encoded_bytes();
     let mut text = String::from(if bytes.starts_with(b"/") { "file:" } else { "file:///" });
     for &byte in bytes {

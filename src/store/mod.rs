@@ -6,11 +6,13 @@
 //! Whatever a call has returned from is kept, come a kill, a power loss or a full disk. Knows no model, no dataset and no
 //! way to run anything; no other room names SQLite.
 
+mod check;
 mod claim;
 mod connect;
 mod error;
 mod merge;
 mod reader;
+mod repair;
 mod rescue;
 mod rows;
 mod save;
@@ -19,10 +21,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
+pub use check::{CheckReport, Problem, ProblemKind, check};
 pub use claim::Claim;
 pub use error::StoreError;
 pub use merge::{Merged, MergedRun};
 pub use reader::Reader;
+pub use repair::{RepairReport, RepairedTable, repair};
 
 use crate::metrics::Aggregate;
 use crate::record::{Column, EventKind, RunId, RunRecord, RunSpec, RunStatus, Tuning};
@@ -323,5 +327,7 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;
