@@ -1,4 +1,4 @@
-//! What long work shares with whoever waits for it: a token to cancel it and a slot for its progress.
+//! What long work shares with whoever waits for it: a token to cancel it and slots for its progress.
 //!
 //! Knows no domain and no window.
 
@@ -91,9 +91,52 @@ impl Progress {
     }
 }
 
+/// A slot that keeps the latest value only: who writes never waits for who reads, and nothing piles up. Clones share it.
+#[derive(Debug)]
+pub struct Latest<T>(Arc<Mutex<Option<Arc<T>>>>);
+
+impl<T> Latest<T> {
+    /// An empty slot.
+    pub fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Puts a value in the place of the one before.
+    pub fn set(&self, value: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(value));
+    }
+
+    /// The latest value; `None` before the first.
+    pub fn get(&self) -> Option<Arc<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<T> Clone for Latest<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slot_keeps_the_latest_value() {
+        let slot = Latest::new();
+        assert_eq!(slot.get(), None);
+        let clone = slot.clone();
+        clone.set(1);
+        clone.set(2);
+        assert_eq!(slot.get().as_deref(), Some(&2));
+    }
 
     #[test]
     fn clones_share_one_state() {

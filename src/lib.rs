@@ -14,6 +14,7 @@
 //! - [`prompt`]: what the model reads.
 //! - [`metrics`]: answers to scores.
 //! - [`mod@record`]: what is persisted of a run.
+//! - [`run`]: experiments executed, resumed, tuned, scored anew.
 //! - [`whole_file`]: files that appear whole or not at all.
 //! - [`cli`]: all of it from a terminal.
 
@@ -27,5 +28,6 @@ pub mod model;
 pub mod prompt;
 pub mod record;
 pub mod retrieval;
+pub mod run;
 pub mod search;
 pub mod whole_file;
