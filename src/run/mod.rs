@@ -7,7 +7,9 @@
 mod baseline;
 mod cell;
 mod execute;
+mod window;
 
-pub use baseline::{Baseline, BaselineError};
+pub use baseline::{Baseline, BaselineError, commonest_label};
 pub use cell::{Cell, CellModel};
 pub use execute::{Control, Phase, RunProgress, Settings};
+pub use window::Window;
