@@ -137,9 +137,8 @@ fn nearer_option(sample: &Sample, entry: &ProfileEntry) -> &'static str {
     let mut of_entry = words(&entry.text);
     of_entry.extend(words(entry.title.as_deref().unwrap_or_default()));
     let titles = quoted_strings(&sample.input);
-    let shared = |number: usize| {
-        titles.get(number).map_or(0, |title| words(title).intersection(&of_entry).count())
-    };
+    let shared =
+        |number: usize| titles.get(number).map_or(0, |title| words(title).intersection(&of_entry).count());
     // The first quoted title is the citing paper's own.
     if shared(2) > shared(1) { "[2]" } else { "[1]" }
 }
@@ -234,10 +233,16 @@ mod tests {
         let labels = ["2", "5", "5", "2", "great"];
         let profile = labels.iter().map(|label| entry(label, "", "t")).collect();
         let sample = sample("review: x", profile);
-        let answer = |retrieved: &[usize]| Baseline::Majority.answer(Task::Lamp3, &sample, retrieved, Some("4"));
-        for (retrieved, expected) in
-            [(&[0, 1, 2][..], "5"), (&[1, 0], "5"), (&[0, 1], "2"), (&[3, 2, 1, 0], "2"), (&[4, 1], "5"), (&[], "4")]
-        {
+        let answer =
+            |retrieved: &[usize]| Baseline::Majority.answer(Task::Lamp3, &sample, retrieved, Some("4"));
+        for (retrieved, expected) in [
+            (&[0, 1, 2][..], "5"),
+            (&[1, 0], "5"),
+            (&[0, 1], "2"),
+            (&[3, 2, 1, 0], "2"),
+            (&[4, 1], "5"),
+            (&[], "4"),
+        ] {
             assert_eq!(answer(retrieved), expected, "{retrieved:?}");
         }
         assert_eq!(Baseline::Majority.answer(Task::Lamp3, &sample, &[4], None), "");
@@ -248,9 +253,13 @@ mod tests {
     fn the_nearest_entry_speaks_in_the_tasks_terms() {
         let profile = vec![entry("a", "A", "first"), entry("b", "B", "second")];
         let sample = sample("article: x", profile);
-        for (task, expected) in
-            [(Task::Lamp2N, "b"), (Task::Lamp3, "b"), (Task::Lamp4, "B"), (Task::Lamp6, "B"), (Task::Lamp7, "second")]
-        {
+        for (task, expected) in [
+            (Task::Lamp2N, "b"),
+            (Task::Lamp3, "b"),
+            (Task::Lamp4, "B"),
+            (Task::Lamp6, "B"),
+            (Task::Lamp7, "second"),
+        ] {
             assert_eq!(Baseline::Nearest.answer(task, &sample, &[1, 0], None), expected, "{task}");
             assert_eq!(Baseline::Nearest.answer(task, &sample, &[], None), "", "{task}");
         }

@@ -7,9 +7,13 @@
 mod baseline;
 mod cell;
 mod execute;
+mod rescore;
+mod scoring;
 mod window;
 
 pub use baseline::{Baseline, BaselineError, commonest_label};
 pub use cell::{Cell, CellModel};
-pub use execute::{Control, Phase, RunProgress, Settings};
+pub use execute::{Control, Executor, Phase, RunError, RunProgress, Settings};
+pub use rescore::{Rescored, rescore};
+pub use scoring::finish;
 pub use window::Window;

@@ -3,9 +3,9 @@
 
 use super::RunError;
 use crate::lamp::Task;
-use crate::metrics::{Bootstrap, MeteorStages, Parsing, SampleScore, ScoreSet, Scorer, parse_answer};
 use crate::metrics::Aggregate;
-use crate::record::{Column, Prediction, RunId, RunRecord};
+use crate::metrics::{Bootstrap, MeteorStages, Parsing, SampleScore, ScoreSet, Scorer, parse_answer};
+use crate::record::{Column, Prediction, RunRecord};
 use crate::store::Store;
 
 /// Parses a row's raw text and scores it against its reference. A reference that is no answer itself makes the row a failed one.
@@ -32,7 +32,8 @@ pub(super) fn score(task: Task, scorer: &mut Scorer<'_>, row: &mut Prediction) {
 /// The store's; scores of another kind of task.
 pub fn finish(store: &mut Store, run: &RunRecord, stages: MeteorStages) -> Result<Aggregate, RunError> {
     let task = run.spec.dataset.task;
-    let (positions, scores): (Vec<u32>, Vec<SampleScore>) = store.reader()?.scores(run.id)?.into_iter().unzip();
+    let (positions, scores): (Vec<u32>, Vec<SampleScore>) =
+        store.reader()?.scores(run.id)?.into_iter().unzip();
     let foreign = || RunError::ForeignScores { run: run.id.0, task };
     let set = ScoreSet::new(task, scores, stages).ok_or_else(foreign)?;
     let aggregate = set.aggregate(ScoreSet::all_metrics(task), Some(&Bootstrap::default()));
@@ -44,9 +45,4 @@ pub fn finish(store: &mut Store, run: &RunRecord, stages: MeteorStages) -> Resul
     let columns: Vec<Column> = columns.collect();
     store.finish(run.id, &aggregate, &columns)?;
     Ok(aggregate)
-}
-
-/// Whether every sample of a run is stored.
-pub(super) fn is_complete(store: &Store, run: RunId) -> Result<bool, RunError> {
-    Ok(store.reader()?.run(run)?.is_some_and(|run| run.totals.done >= run.samples))
 }

@@ -25,9 +25,9 @@ impl Window {
         let mut count = 0;
         for position in positions {
             // What is not there takes no room; whoever reads it will say so.
-            let added = dataset.summary(position).map_or([1, 0, 0], |record| {
-                [1, record.profile_entries + 1, record.record_bytes]
-            });
+            let added = dataset
+                .summary(position)
+                .map_or([1, 0, 0], |record| [1, record.profile_entries + 1, record.record_bytes]);
             sums.iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
             if count > 0 && sums.iter().zip(most).any(|(sum, most)| *sum > most) {
                 break;

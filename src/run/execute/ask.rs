@@ -67,30 +67,33 @@ impl Recent {
     }
 }
 
+/// What the model's thread looks at between batches.
+#[derive(Clone, Copy)]
+pub(super) struct Watch<'a> {
+    pub control: &'a Control,
+    /// Canceled with the control's token, or when nobody stores any more.
+    pub stop: &'a CancelToken,
+    pub board: &'a Board<'a>,
+}
+
 /// Asks the model.
 pub(super) struct Asker<'a> {
     /// `None` where a rule has answered already.
     generator: Option<&'a mut (dyn Generator + Send + 'static)>,
     config: &'a GenerationConfig,
     batch: usize,
-    control: &'a Control,
-    /// Canceled with the control's token, or by the thread that stores.
-    stop: &'a CancelToken,
-    board: &'a Board<'a>,
+    watch: Watch<'a>,
     out: SyncSender<Message>,
     recent: Recent,
 }
 
 impl<'a> Asker<'a> {
     /// `queue` is how many messages may wait for the thread that stores.
-    #[expect(clippy::too_many_arguments, reason = "each is another thing of the run, and none has a default")]
     pub(super) fn new(
         generator: Option<&'a mut (dyn Generator + Send + 'static)>,
         config: &'a GenerationConfig,
         batch: Option<usize>,
-        control: &'a Control,
-        stop: &'a CancelToken,
-        board: &'a Board<'a>,
+        watch: Watch<'a>,
         out: SyncSender<Message>,
         queue: usize,
     ) -> Self {
@@ -99,11 +102,11 @@ impl<'a> Asker<'a> {
         // under way.
         let most = 2048 + (queue + 2) * batch;
         let recent = Recent { answers: HashMap::new(), order: VecDeque::new(), bytes: 0, most };
-        Self { generator, config, batch, control, stop, board, out, recent }
+        Self { generator, config, batch, watch, out, recent }
     }
 
     /// Answers window after window until there are no more.
-    pub(super) fn run(mut self, windows: &Receiver<Vec<Item>>, progress: &Progress) -> ControlFlow<Stop> {
+    pub(super) fn run(mut self, windows: Receiver<Vec<Item>>, progress: &Progress) -> ControlFlow<Stop> {
         let mut begun = false;
         loop {
             let items = match windows.recv_timeout(LOOK) {
@@ -113,14 +116,16 @@ impl<'a> Asker<'a> {
                     self.go_on()?;
                     let reading = progress.read();
                     if !begun && reading.total > 0 {
-                        self.board.set_phase(Phase::Preparing { done: reading.done, total: reading.total });
+                        self.watch
+                            .board
+                            .set_phase(Phase::Preparing { done: reading.done, total: reading.total });
                     }
                     continue;
                 }
             };
             if !begun {
                 begun = true;
-                self.board.set_phase(Phase::Answering);
+                self.watch.board.set_phase(Phase::Answering);
             }
             self.window(items)?;
         }
@@ -128,16 +133,16 @@ impl<'a> Asker<'a> {
 
     /// Waits while paused; breaks off if told to.
     fn go_on(&self) -> ControlFlow<Stop> {
-        if self.control.is_paused() && !self.stop.is_canceled() {
-            self.board.set_phase(Phase::Paused);
-            self.event(EventKind::Life, "Paused.".to_owned())?;
-            while self.control.is_paused() && !self.stop.is_canceled() {
+        if self.watch.control.is_paused() && !self.watch.stop.is_canceled() {
+            self.watch.board.set_phase(Phase::Paused);
+            self.event(EventKind::Life, "Paused".to_owned())?;
+            while self.watch.control.is_paused() && !self.watch.stop.is_canceled() {
                 std::thread::sleep(LOOK);
             }
-            self.board.set_phase(Phase::Answering);
-            self.event(EventKind::Life, "Went on after a pause.".to_owned())?;
+            self.watch.board.set_phase(Phase::Answering);
+            self.event(EventKind::Life, "Went on after a pause".to_owned())?;
         }
-        if self.stop.is_canceled() { ControlFlow::Break(Stop::Told) } else { ControlFlow::Continue(()) }
+        if self.watch.stop.is_canceled() { ControlFlow::Break(Stop::Told) } else { ControlFlow::Continue(()) }
     }
 
     fn event(&self, kind: EventKind, text: String) -> ControlFlow<Stop> {
@@ -228,7 +233,10 @@ impl<'a> Asker<'a> {
     }
 
     /// The model's answers, and the time each took, in milliseconds.
-    fn ask(&mut self, batch: &[(Prediction, Question)]) -> ControlFlow<Stop, Result<(Vec<Generation>, f64), ModelError>> {
+    fn ask(
+        &mut self,
+        batch: &[(Prediction, Question)],
+    ) -> ControlFlow<Stop, Result<(Vec<Generation>, f64), ModelError>> {
         let prompts: Vec<PromptInput<'_>> = batch
             .iter()
             .map(|(row, question)| {
@@ -237,11 +245,14 @@ impl<'a> Asker<'a> {
             })
             .collect();
         let Some(generator) = &mut self.generator else { return ControlFlow::Break(Stop::Told) };
+        let stop = self.watch.stop;
         let start = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(|| generator.generate(self.stop, &prompts, self.config)));
+        let result = catch_unwind(AssertUnwindSafe(|| generator.generate(stop, &prompts, self.config)));
         let ms = start.elapsed().as_secs_f64() * 1e3 / batch.len() as f64;
         match result {
-            Ok(Ok(generations)) if generations.len() == prompts.len() => ControlFlow::Continue(Ok((generations, ms))),
+            Ok(Ok(generations)) if generations.len() == prompts.len() => {
+                ControlFlow::Continue(Ok((generations, ms)))
+            }
             Ok(Ok(generations)) => {
                 let message = format!("{} answers to {} prompts", generations.len(), prompts.len());
                 ControlFlow::Break(Stop::Panicked(RunError::Panicked { part: "the model", message }))
@@ -310,7 +321,9 @@ fn failed(mut row: Prediction, error: &ModelError) -> Answered {
 /// Whether every prompt would fail in the same way.
 fn is_fatal(error: &ModelError) -> bool {
     match error {
-        ModelError::GenerationSetting { .. } | ModelError::Device { .. } | ModelError::Precision { .. } => true,
+        ModelError::GenerationSetting { .. } | ModelError::Device { .. } | ModelError::Precision { .. } => {
+            true
+        }
         ModelError::Gguf(error) => matches!(**error, GgufError::Beams { .. }),
         _ => false,
     }

@@ -32,7 +32,9 @@ pub enum RunError {
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     /// Stored scores are not of the run's task.
-    #[error("run {run} is of {task}, but has scores of another kind of task; score it anew with `lamplight rescore {run}`")]
+    #[error(
+        "run {run} is of {task}, but has scores of another kind of task; score it anew with `lamplight rescore {run}`"
+    )]
     ForeignScores {
         /// The run's number.
         run: i64,

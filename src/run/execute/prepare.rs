@@ -1,7 +1,6 @@
 //! Ahead of the model, on all processors: samples are read, their profiles ranked, their prompts made and looked up among kept
 //! answers.
 
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use rayon::prelude::*;
@@ -9,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::RunError;
 use crate::jobs::{CancelToken, Progress};
-use crate::lamp::{Query, Sample, Task};
+use crate::lamp::{Sample, Task};
 use crate::model::TextTokenizer;
 use crate::prompt::PromptBuilder;
 use crate::record::{CacheKey, CachedAnswer, Finish, Prediction, PromptText, Retrieved};
@@ -63,7 +62,7 @@ pub(super) enum How<'a> {
     /// By a model's answer to a prompt.
     Prompt {
         builder: PromptBuilder<'a>,
-        tokenizer: Arc<dyn TextTokenizer>,
+        tokenizer: &'a dyn TextTokenizer,
         max_length: usize,
         /// A hash that has taken in what answers depend on beside the prompt; `None` where answers are not used again.
         keys: Option<Sha256>,
@@ -91,7 +90,12 @@ impl<'a> Preparer<'a> {
 
     /// Prepares the samples in this order, window by window, until all are handed over, nobody takes them any more, or the
     /// work is canceled. Kept answers are looked up with `kept`.
-    pub(super) fn run(self, positions: &[u32], kept: Option<&Reader>, out: &SyncSender<Vec<Item>>) -> Result<(), RunError> {
+    pub(super) fn run(
+        self,
+        positions: &[u32],
+        kept: Option<&Reader>,
+        out: &SyncSender<Vec<Item>>,
+    ) -> Result<(), RunError> {
         let preparations = self.retriever.as_ref().map_or(0, |retriever| retriever.preparations());
         let window = if preparations > 0 { Window::PREPARED } else { WINDOW };
         if preparations > 0 {
@@ -125,9 +129,12 @@ impl<'a> Preparer<'a> {
         }
         let read: Vec<Read> = positions.par_iter().map(read).collect();
         if let Some(retriever) = &self.retriever {
-            let problems: Vec<Problem> = read.par_iter().filter_map(|read| self.problem(read.sample.as_ref().ok()?)).collect();
+            let problems: Vec<Problem> =
+                read.par_iter().filter_map(|read| self.problem(read.sample.as_ref().ok()?)).collect();
             // What fails here fails again when its sample is ranked, and is that sample's failure alone.
-            if let Err(RetrievalError::Canceled(_)) = retriever.prepare(&self.cancel, &self.progress, &problems) {
+            if let Err(RetrievalError::Canceled(_)) =
+                retriever.prepare(&self.cancel, &self.progress, &problems)
+            {
                 return None;
             }
         }
@@ -173,7 +180,8 @@ impl<'a> Preparer<'a> {
     }
 
     fn fill(&self, sample: &Sample, row: &mut Prediction) -> Result<Work, Unprepared> {
-        if let (Some(retriever), Some(Problem { query, documents })) = (&self.retriever, self.problem(sample)) {
+        if let (Some(retriever), Some(Problem { query, documents })) = (&self.retriever, self.problem(sample))
+        {
             let ranking = retriever.rank(&self.cancel, &query, &documents, self.cell.k)?;
             row.retrieved = ranking
                 .entries
@@ -204,7 +212,10 @@ impl<'a> Preparer<'a> {
         let read = prompt.lost.as_ref().map_or(prompt.text.len(), |lost| lost.start);
         let tokens = tokenizer.encode_cut(&prompt.text, max_length);
         let (text, report) = prompt.into_parts();
-        let key = keys.as_ref().zip(tokens.as_ref().ok()).map(|(keys, tokens)| key(keys.clone(), tokens, &text[..read]));
+        let key = keys
+            .as_ref()
+            .zip(tokens.as_ref().ok())
+            .map(|(keys, tokens)| key(keys.clone(), tokens, &text[..read]));
         row.prompt = Some(PromptText { text, report });
         let tokens = tokens.map_err(|error| Unprepared::Failed(in_full(&error)))?;
         Ok(Work::Ask(Question { read, tokens, key, found: None }))

@@ -34,37 +34,91 @@ pub(super) struct Storing<'a> {
 struct Next {
     rows: Vec<Prediction>,
     answers: Vec<(CacheKey, CachedAnswer)>,
-    /// Failures at the end of `rows` that may yet turn out to be the beginning of too many.
-    streak: usize,
+    /// Since when the first row waits.
+    since: Option<Instant>,
+    /// Failures that nothing but failures came after: what ends a run if they grow too many.
+    held: Vec<Prediction>,
+    /// Failures told as events.
+    told: usize,
 }
 
 impl Storing<'_> {
     /// Stores until nothing more comes. Gives why the run cannot go on where too many samples failed in a row; those are not
     /// stored, so that they are tried again.
-    pub(super) fn run(self, messages: &Receiver<Message>) -> Result<Option<String>, StoreError> {
+    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<Option<String>, StoreError> {
         let mut scorer = Scorer::new(self.task, None);
         let mut next = Next::default();
-        let mut told = 0;
-        let mut saved = Instant::now();
-        let mut open = true;
-        while open {
-            let wait = if next.rows.len() > next.streak { WAIT.saturating_sub(saved.elapsed()) } else { WAIT };
+        loop {
+            let wait = next.since.map_or(WAIT, |since| WAIT.saturating_sub(since.elapsed()));
             match messages.recv_timeout(wait) {
-                Ok(Message::Event(kind, text)) => self.store_event(kind, &text)?,
+                Ok(Message::Event(kind, text)) => self.store.log(Some(self.run), kind, &text)?,
                 Ok(Message::Rows(rows)) => {
-                    for answered in rows {
-                        if let Some(reason) = self.add(answered, &mut scorer, &mut next) {
-                            return self.give_up(next, reason);
+                    for mut answered in rows {
+                        score(self.task, &mut scorer, &mut answered.row);
+                        if self.add(answered, &mut next) {
+                            return self.give_up(next).map(Some);
                         }
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    open = false;
-                    next.streak = 0;
+                    next.rows.append(&mut next.held);
+                    self.save(&mut next)?;
+                    return Ok(None);
                 }
             }
+            let due = next.since.is_some_and(|since| since.elapsed() >= WAIT);
+            if due || next.rows.len() >= TOGETHER {
+                self.save(&mut next)?;
+            }
         }
-        Ok(None)
+    }
+
+    /// Adds a row to what is stored next. Gives whether too many have failed in a row.
+    fn add(&self, answered: Answered, next: &mut Next) -> bool {
+        let Answered { row, keep } = answered;
+        next.answers.extend(keep);
+        if row.error.is_some() && self.settings.max_failures_in_a_row > 0 {
+            next.held.push(row);
+            return next.held.len() >= self.settings.max_failures_in_a_row;
+        }
+        next.since.get_or_insert_with(Instant::now);
+        next.rows.append(&mut next.held);
+        next.rows.push(row);
+        false
+    }
+
+    fn save(&mut self, next: &mut Next) -> Result<(), StoreError> {
+        next.since = None;
+        if next.rows.is_empty() && next.answers.is_empty() {
+            return Ok(());
+        }
+        self.store.save(self.run, &next.rows, &next.answers, self.board.take_worked_ms())?;
+        self.board.add(&next.rows);
+        for row in next.rows.iter().filter(|row| row.error.is_some()) {
+            if next.told < TOLD {
+                next.told += 1;
+                self.tell(row)?;
+            }
+        }
+        next.rows.clear();
+        next.answers.clear();
+        Ok(())
+    }
+
+    /// Stores what is to be stored, and tells of the failures that are not.
+    fn give_up(&mut self, mut next: Next) -> Result<String, StoreError> {
+        self.save(&mut next)?;
+        for row in next.held.iter().take(TOLD) {
+            self.tell(row)?;
+        }
+        let count = next.held.len();
+        let last = next.held.pop().and_then(|row| row.error).unwrap_or_default();
+        Ok(format!("{count} samples failed one after the other, the last one because {last}"))
+    }
+
+    fn tell(&mut self, row: &Prediction) -> Result<(), StoreError> {
+        let error = row.error.as_deref().unwrap_or_default();
+        self.store.log(Some(self.run), EventKind::Failure, &format!("Sample {}: {error}", row.sample_id))
     }
 }
