@@ -1,0 +1,16 @@
+//! Stored runs to what people read: result tables, comparisons, files for other programs and for papers.
+//!
+//! Everything begins as plain records: the caller hands in runs, their columns of values and their predictions, and gets a
+//! [`ResultTable`] or a [`Comparison`](compare::RunComparison), which every output format is written from. Pure but for the
+//! files it is told to write. Must not know the store, models, retrievers or data files.
+
+mod method;
+mod published;
+mod table;
+
+pub use method::{Method, method_name};
+pub use published::published_beside;
+pub use table::{
+    CellTest, Choice, MethodColumn, MetricChoice, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef,
+    SampleSet, Section, Spread, TableCell, TableOptions, improvement_percent,
+};
