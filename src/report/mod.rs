@@ -4,9 +4,16 @@
 //! [`ResultTable`] or a [`Comparison`](compare::RunComparison), which every output format is written from. Pure but for the
 //! files it is told to write. Must not know the store, models, retrievers or data files.
 
+pub mod compare;
+pub mod csv;
+pub mod json;
+pub mod latex;
+pub mod markdown;
 mod method;
 mod published;
+pub mod submission;
 mod table;
+pub mod words;
 
 pub use method::{Method, method_name};
 pub use published::published_beside;
