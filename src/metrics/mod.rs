@@ -19,12 +19,12 @@ mod sentences;
 mod wordnet;
 mod words;
 
-pub use aggregate::{Aggregate, Figure, ScoreSet};
+pub use aggregate::{Aggregate, Figure, LiveFigures, ScoreSet};
 pub use answer::{Answer, Parsing, Prediction, farthest_rating, parse_answer, python_float};
 pub use bleu::{Bleu, BleuStats, SACREBLEU_SIGNATURE};
 pub use bootstrap::{Bootstrap, Interval};
 pub use meteor::{MeteorStages, meteor};
-pub use paired::{Comparison, PairedTest, compare, holm};
+pub use paired::{Comparison, PairedTest, compare, holm, paired_test};
 pub use porter::porter_stem;
 pub use rouge::{Prf, RougeScorer, RougeScores};
 pub use score::{MetricsError, SampleScore, Scorer, TextScore};
