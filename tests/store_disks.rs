@@ -173,8 +173,15 @@ fn on_a_read_only_disk(disk: &Path) {
     let mut store = Store::open(&path).unwrap();
     let run = store.plan(&spec(), 9).unwrap().id;
     store.save(run, &[prediction(0), prediction(1)], &[], 1).unwrap();
+    // As a killed program leaves it: the rows are in the log.
+    let killed = disk.join("killed.db");
+    for end in ["", "-wal"] {
+        std::fs::copy(format!("{}{end}", path.display()), format!("{}{end}", killed.display())).unwrap();
+    }
+    assert!(std::fs::metadata(format!("{}-wal", killed.display())).unwrap().len() > 0);
     drop(store);
     assert!(mount(&["-o", "remount,ro"], disk));
+    assert_eq!(Reader::open(&killed).unwrap().prediction(run, 1).unwrap(), Some(prediction(1)));
     let reader = Reader::open(&path).unwrap();
     assert_eq!(reader.prediction(run, 1).unwrap(), Some(prediction(1)));
     assert_eq!(reader.runs().unwrap().len(), 1);
