@@ -5,11 +5,13 @@
 
 pub mod answers;
 mod check;
+mod compare;
 mod console;
 mod devices;
 mod embed;
 mod embeddings;
 mod encoders;
+mod export;
 mod generate;
 mod get;
 mod import_avocado;
@@ -17,12 +19,16 @@ pub mod model_choice;
 pub mod models;
 mod prompt;
 mod rank;
+mod run_choice;
 mod sample_data;
 mod samples;
 pub mod score;
 mod search;
 mod selection;
 mod show;
+pub mod store_choice;
+mod table;
+mod table_text;
 mod text;
 
 use std::ffi::OsString;
@@ -33,8 +39,10 @@ use clap::{Parser, Subcommand};
 pub use console::{Console, Unit};
 pub use embed::EmbedError;
 pub use embeddings::EmbeddingsError;
+pub use export::ExportError;
 pub use get::GetCommandError;
 pub use prompt::ShowPromptError;
+pub use run_choice::RunChoiceError;
 pub use score::ScoreError;
 pub use selection::{DatasetSelection, NoSuchId, SampleChoice, SelectionError};
 
@@ -44,8 +52,10 @@ use crate::dataset::sample_set::SampleSetError;
 use crate::model::ModelError;
 use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
+use crate::report::compare::CompareError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
 use crate::search::SearchError;
+use crate::store::StoreError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
 #[derive(Debug, Parser)]
@@ -86,6 +96,9 @@ enum Command {
     Models(models::Models),
     Devices(devices::Devices),
     ImportAvocado(import_avocado::ImportArgs),
+    Table(table::TableArgs),
+    Compare(compare::CompareArgs),
+    Export(export::ExportArgs),
 }
 
 /// How a command that did its work ended.
@@ -165,6 +178,27 @@ pub enum CliError {
     /// Mails could not be put in.
     #[error(transparent)]
     Import(ImportError),
+    /// The arguments choose no runs.
+    #[error(transparent)]
+    RunChoice(#[from] RunChoiceError),
+    /// Two runs could not be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// Results could not be written to a file.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The store of runs could not be used.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Store(other),
+        }
+    }
 }
 
 impl From<RegistryError> for CliError {
@@ -279,5 +313,8 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Models(arguments) => models::run(arguments, console),
         Command::Devices(arguments) => devices::run(&arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
+        Command::Table(arguments) => table::run(&arguments, console),
+        Command::Compare(arguments) => compare::run(&arguments, console),
+        Command::Export(arguments) => export::run(&arguments, console),
     }
 }
