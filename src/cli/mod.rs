@@ -19,6 +19,7 @@ pub mod model_choice;
 pub mod models;
 mod prompt;
 mod rank;
+mod rescore;
 mod run_choice;
 mod sample_data;
 mod samples;
@@ -54,6 +55,7 @@ use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
 use crate::report::compare::CompareError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
+use crate::run::RunError;
 use crate::search::SearchError;
 use crate::store::StoreError;
 
@@ -91,6 +93,7 @@ enum Command {
     Embeddings(embeddings::EmbeddingsArgs),
     /// Score outputs against golds, as the official evaluation does.
     Score(score::ScoreArgs),
+    Rescore(rescore::RescoreArgs),
     SampleData(sample_data::SampleData),
     Get(get::GetArgs),
     Models(models::Models),
@@ -166,6 +169,9 @@ pub enum CliError {
     /// Searching, or building a search index, failed.
     #[error(transparent)]
     Search(SearchError),
+    /// A run could not be executed or scored.
+    #[error(transparent)]
+    Run(Box<RunError>),
     /// A prompt could not be built.
     #[error(transparent)]
     Prompt(#[from] ShowPromptError),
@@ -264,6 +270,16 @@ impl From<SearchError> for CliError {
     }
 }
 
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Canceled(canceled) => Self::Canceled(canceled),
+            RunError::Store(error) => error.into(),
+            other => Self::Run(Box::new(other)),
+        }
+    }
+}
+
 impl From<ModelError> for CliError {
     fn from(error: ModelError) -> Self {
         match error {
@@ -308,6 +324,7 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Prompt(arguments) => prompt::run(&arguments, console),
         Command::Embeddings(arguments) => embeddings::run(&arguments, console),
         Command::Score(arguments) => score::run(&arguments, console),
+        Command::Rescore(arguments) => rescore::run(&arguments, console),
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),
         Command::Models(arguments) => models::run(arguments, console),

@@ -1,0 +1,1 @@
+//! Whole runs over the sample set, with models that follow a script.
