@@ -6,10 +6,14 @@
 //! Whatever a call has returned from is kept, come a kill, a power loss or a full disk. Knows no model, no dataset and no
 //! way to run anything; no other room names SQLite.
 
+mod check;
 mod claim;
 mod connect;
 mod error;
+mod merge;
 mod reader;
+mod repair;
+mod rescue;
 mod rows;
 mod save;
 
@@ -17,9 +21,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
+pub use check::{CheckReport, Problem, ProblemKind, check};
 pub use claim::Claim;
 pub use error::StoreError;
+pub use merge::{Merged, MergedRun};
 pub use reader::Reader;
+pub use repair::{RepairReport, RepairedTable, repair};
 
 use crate::metrics::Aggregate;
 use crate::record::{Column, EventKind, RunId, RunRecord, RunSpec, RunStatus, Tuning};
@@ -52,6 +59,8 @@ pub struct StoredExperiment {
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    /// The file that is open, which may come to be another than the one at the path.
+    file: connect::FileId,
 }
 
 /// What ends a transaction: SQLite's word, or ours.
@@ -89,7 +98,9 @@ impl Store {
     /// A file of another kind or of a newer program, which is left as it is; a place that cannot be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let path = connect::absolute(path)?;
-        Ok(Self { connection: connect::open_writer(&path)?, path })
+        let connection = connect::open_writer(&path)?;
+        let file = connect::FileId::at(&path)?;
+        Ok(Self { connection, path, file })
     }
 
     /// Where the store is.
@@ -281,6 +292,7 @@ impl Store {
 
     /// Does work in one transaction, which is kept whole or not at all.
     fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.rescue_if_gone()?;
         let result = (|| {
             let step = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = work(&step)?;
@@ -315,5 +327,7 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

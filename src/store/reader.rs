@@ -36,6 +36,10 @@ impl Reader {
         &self.path
     }
 
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// A number that changes when another connection has changed the store.
     ///
     /// # Errors
