@@ -7,7 +7,9 @@
 mod baseline;
 mod cell;
 mod execute;
+mod workplace;
 
 pub use baseline::{Baseline, BaselineError};
 pub use cell::{Cell, CellModel};
 pub use execute::{Control, Phase, RunProgress, Settings};
+pub use workplace::Workplace;
