@@ -6,10 +6,15 @@
 
 mod baseline;
 mod cell;
+mod encoders;
 mod execute;
+pub mod experiment;
+pub mod plan;
 mod workplace;
 
 pub use baseline::{Baseline, BaselineError};
 pub use cell::{Cell, CellModel};
 pub use execute::{Control, Phase, RunProgress, Settings};
+pub use experiment::Experiment;
+pub use plan::{Plan, PlanError, plan, plan_draft};
 pub use workplace::Workplace;
