@@ -7,7 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Asks running work to stop. Clones share one state; canceling is final.
 #[derive(Debug, Clone, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken(Arc<Cancel>);
+
+#[derive(Debug, Default)]
+struct Cancel {
+    canceled: AtomicBool,
+    parent: Option<CancelToken>,
+}
 
 /// Work ended because its token was canceled. A status more than an error: what was finished stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,14 +26,20 @@ impl CancelToken {
         Self::default()
     }
 
+    /// A token for a part of the work: canceled with this one, or alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Cancel { parent: Some(self.clone()), ..Cancel::default() }))
+    }
+
     /// Asks the work to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.canceled.store(true, Ordering::Release);
     }
 
     /// Whether the work should stop.
     pub fn is_canceled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.canceled.load(Ordering::Acquire) || self.0.parent.as_ref().is_some_and(Self::is_canceled)
     }
 
     /// `Err(Canceled)` once the token is canceled, to be used with `?` between steps.
@@ -127,6 +139,16 @@ impl<T> Default for Latest<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_is_canceled_alone_or_with_the_whole() {
+        let whole = CancelToken::new();
+        let (one, other) = (whole.child(), whole.child());
+        one.cancel();
+        assert!(one.is_canceled() && !other.is_canceled() && !whole.is_canceled());
+        whole.cancel();
+        assert!(other.child().is_canceled());
+    }
 
     #[test]
     fn a_slot_keeps_the_latest_value() {

@@ -15,6 +15,7 @@
 //! - [`metrics`]: answers to scores.
 //! - [`mod@record`]: what is persisted of a run.
 //! - [`run`]: experiments executed, resumed, tuned, scored anew.
+//! - [`store`]: runs, kept in one file.
 //! - [`whole_file`]: files that appear whole or not at all.
 //! - [`cli`]: all of it from a terminal.
 
@@ -30,4 +31,5 @@ pub mod record;
 pub mod retrieval;
 pub mod run;
 pub mod search;
+pub mod store;
 pub mod whole_file;

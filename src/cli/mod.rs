@@ -17,12 +17,14 @@ pub mod model_choice;
 pub mod models;
 mod prompt;
 mod rank;
+mod rescore;
 mod sample_data;
 mod samples;
 pub mod score;
 mod search;
 mod selection;
 mod show;
+pub mod store_choice;
 mod text;
 
 use std::ffi::OsString;
@@ -45,7 +47,9 @@ use crate::model::ModelError;
 use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
+use crate::run::RunError;
 use crate::search::SearchError;
+use crate::store::StoreError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
 #[derive(Debug, Parser)]
@@ -81,6 +85,7 @@ enum Command {
     Embeddings(embeddings::EmbeddingsArgs),
     /// Score outputs against golds, as the official evaluation does.
     Score(score::ScoreArgs),
+    Rescore(rescore::RescoreArgs),
     SampleData(sample_data::SampleData),
     Get(get::GetArgs),
     Models(models::Models),
@@ -153,6 +158,9 @@ pub enum CliError {
     /// Searching, or building a search index, failed.
     #[error(transparent)]
     Search(SearchError),
+    /// A run could not be executed or scored.
+    #[error(transparent)]
+    Run(Box<RunError>),
     /// A prompt could not be built.
     #[error(transparent)]
     Prompt(#[from] ShowPromptError),
@@ -165,6 +173,18 @@ pub enum CliError {
     /// Mails could not be put in.
     #[error(transparent)]
     Import(ImportError),
+    /// The store of runs could not be used.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Store(other),
+        }
+    }
 }
 
 impl From<RegistryError> for CliError {
@@ -230,6 +250,16 @@ impl From<SearchError> for CliError {
     }
 }
 
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Canceled(canceled) => Self::Canceled(canceled),
+            RunError::Store(error) => error.into(),
+            other => Self::Run(Box::new(other)),
+        }
+    }
+}
+
 impl From<ModelError> for CliError {
     fn from(error: ModelError) -> Self {
         match error {
@@ -274,6 +304,7 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Prompt(arguments) => prompt::run(&arguments, console),
         Command::Embeddings(arguments) => embeddings::run(&arguments, console),
         Command::Score(arguments) => score::run(&arguments, console),
+        Command::Rescore(arguments) => rescore::run(&arguments, console),
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),
         Command::Models(arguments) => models::run(arguments, console),

@@ -269,7 +269,12 @@ fn find_wordnet(given: Option<&Path>) -> Result<Option<WordNet>, ScoreError> {
     let Some(folder) = given.map(Path::to_owned).or_else(from_environment).or_else(of_system) else {
         return Ok(None);
     };
-    Ok(Some(WordNet::load(|file| std::fs::read(folder.join(file)))?))
+    load_wordnet(&folder).map(Some)
+}
+
+/// Reads WordNet's dictionary folder.
+pub(super) fn load_wordnet(folder: &Path) -> Result<WordNet, ScoreError> {
+    Ok(WordNet::load(|file| std::fs::read(folder.join(file)))?)
 }
 
 fn metrics(args: &ScoreArgs, task: Task) -> &'static [Metric] {
