@@ -61,6 +61,34 @@ pub(super) fn head(path: &Path) -> Result<Head, StoreError> {
     })
 }
 
+/// Which file lies at a path. Where the system does not tell files apart, only whether there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId(u64, u64);
+
+impl FileId {
+    /// # Errors
+    /// What the system says of the path, also that there is no file.
+    pub(super) fn at(path: &Path) -> Result<Self, StoreError> {
+        fs::metadata(path).map(|found| Self::of(&found)).map_err(|source| StoreError::file(path, source))
+    }
+
+    #[cfg(unix)]
+    pub(super) fn of(file: &fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self(file.dev(), file.ino())
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn of(_: &fs::Metadata) -> Self {
+        Self(0, 0)
+    }
+}
+
+/// Whether two paths lead to one file.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Opens a store for writing, makes it if there is none, and brings it to the present form.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     match head(path)? {

@@ -9,7 +9,9 @@
 mod claim;
 mod connect;
 mod error;
+mod merge;
 mod reader;
+mod rescue;
 mod rows;
 mod save;
 
@@ -19,6 +21,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 pub use claim::Claim;
 pub use error::StoreError;
+pub use merge::{Merged, MergedRun};
 pub use reader::Reader;
 
 use crate::metrics::Aggregate;
@@ -52,6 +55,8 @@ pub struct StoredExperiment {
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    /// The file that is open, which may come to be another than the one at the path.
+    file: connect::FileId,
 }
 
 /// What ends a transaction: SQLite's word, or ours.
@@ -89,7 +94,9 @@ impl Store {
     /// A file of another kind or of a newer program, which is left as it is; a place that cannot be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let path = connect::absolute(path)?;
-        Ok(Self { connection: connect::open_writer(&path)?, path })
+        let connection = connect::open_writer(&path)?;
+        let file = connect::FileId::at(&path)?;
+        Ok(Self { connection, path, file })
     }
 
     /// Where the store is.
@@ -281,6 +288,7 @@ impl Store {
 
     /// Does work in one transaction, which is kept whole or not at all.
     fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.rescue_if_gone()?;
         let result = (|| {
             let step = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = work(&step)?;
