@@ -12,6 +12,8 @@ pub mod experiment;
 pub mod plan;
 mod rescore;
 mod scoring;
+pub mod series;
+pub mod tune;
 mod window;
 mod workplace;
 
@@ -22,5 +24,6 @@ pub use experiment::Experiment;
 pub use plan::{Plan, PlanError, plan, plan_draft};
 pub use rescore::{Rescored, rescore};
 pub use scoring::finish;
+pub use series::{keep, run_series};
 pub use window::Window;
 pub use workplace::Workplace;

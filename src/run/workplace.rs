@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::jobs::{CancelToken, Progress};
 use crate::model::embeddings::SharedEncoder;
 use crate::model::registry::{Registry, RegistryError, Resolved};
-use crate::model::{
-    self, DeviceChoice, Encoder, EncoderOptions, LoadOptions, LoadedModel, ModelError, load_encoder,
-};
+use crate::model::{DeviceChoice, Encoder, EncoderOptions, ModelError, load_encoder};
 use crate::retrieval::{BuildError, DenseConfig, EncoderSource};
 
 /// The places and means that runs share. An encoder is loaded once, whoever asks for it.
@@ -91,19 +89,6 @@ impl Workplace {
     /// Threads to compute with; 0 for as many as there are processors.
     pub const fn threads(&self) -> usize {
         self.threads
-    }
-
-    /// Loads a model that answers prompts, with the workplace's threads.
-    ///
-    /// # Errors
-    /// As [`model::load`].
-    pub fn load(&self, path: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelError> {
-        let mut options = options.clone();
-        if self.threads > 0 {
-            options.gguf.threads = Some(self.threads);
-            options.t5.threads = self.threads;
-        }
-        model::load(path, &options)
     }
 
     /// Loads the encoder that was found. What the options leave open is filled in with what is known of the model, its

@@ -105,13 +105,15 @@ impl Planner<'_> {
             return Ok(None);
         }
         let is_gguf = description.kind == ModelKind::Gguf;
+        // How many threads compute changes no answer.
+        let threads = self.workplace.threads();
         let mut load = LoadOptions::default();
         let mut options = Map::new();
         let mut precision = String::new();
         if is_gguf {
             let known = ["training", "generation", "batch", "chat", "system", "context", "tokenizer_beside"];
             self.refuse_other(settings, &path, "GGUF models", &known);
-            load.gguf = gguf_options(settings);
+            load.gguf = gguf_options(settings, threads);
             if let PromptStyle::Chat { system } = &load.gguf.style {
                 options.insert("chat".into(), true.into());
                 options.extend(system.as_ref().map(|system| ("system".into(), json!(system))));
@@ -127,7 +129,7 @@ impl Planner<'_> {
                 device: settings.device.unwrap_or_default(),
                 precision: settings.precision.unwrap_or_default(),
                 batch: settings.batch.unwrap_or(T5Options::default().batch),
-                ..T5Options::default()
+                threads,
             };
             precision = load.t5.precision.name().to_owned();
             let usable = load.t5.check();
@@ -206,12 +208,12 @@ impl Planner<'_> {
     }
 }
 
-fn gguf_options(settings: &ModelSettings) -> GgufOptions {
+fn gguf_options(settings: &ModelSettings, threads: usize) -> GgufOptions {
     let chat = settings.chat || settings.system.is_some();
     let style = if chat { PromptStyle::Chat { system: settings.system.clone() } } else { PromptStyle::Bare };
     GgufOptions {
         style,
-        threads: None,
+        threads: (threads > 0).then_some(threads),
         tokenizer_beside: settings.tokenizer_beside,
         context: settings.context,
     }
