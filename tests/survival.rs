@@ -81,9 +81,8 @@ impl Place {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let mut reader = csv::Reader::from_path(&out).unwrap();
         let headers = reader.headers().unwrap().clone();
-        let timeless: Vec<usize> = (0..headers.len())
-            .filter(|&at| !matches!(&headers[at], "model_ms" | "run" | "cached"))
-            .collect();
+        let timeless: Vec<usize> =
+            (0..headers.len()).filter(|&at| !matches!(&headers[at], "model_ms" | "run" | "cached")).collect();
         assert!(timeless.len() > 10 && timeless.len() < headers.len());
         let rows = reader.records().map(|row| {
             let row = row.unwrap();
