@@ -5,12 +5,14 @@
 
 pub mod answers;
 mod check;
+mod compare;
 mod console;
 mod delete;
 mod devices;
 mod embed;
 mod embeddings;
 mod encoders;
+mod export;
 mod generate;
 mod get;
 mod import_avocado;
@@ -21,6 +23,7 @@ pub mod models;
 mod prompt;
 mod rank;
 mod rescore;
+mod run_choice;
 mod run_words;
 mod sample_data;
 mod samples;
@@ -31,6 +34,8 @@ mod show;
 mod show_run;
 mod store;
 pub mod store_choice;
+mod table;
+mod table_text;
 mod text;
 
 use std::ffi::OsString;
@@ -41,8 +46,10 @@ use clap::{Parser, Subcommand};
 pub use console::{Console, Unit};
 pub use embed::EmbedError;
 pub use embeddings::EmbeddingsError;
+pub use export::ExportError;
 pub use get::GetCommandError;
 pub use prompt::ShowPromptError;
+pub use run_choice::RunChoiceError;
 pub use score::ScoreError;
 pub use selection::{DatasetSelection, NoSuchId, SampleChoice, SelectionError};
 
@@ -52,6 +59,7 @@ use crate::dataset::sample_set::SampleSetError;
 use crate::model::ModelError;
 use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
+use crate::report::compare::CompareError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
 use crate::run::RunError;
 use crate::search::SearchError;
@@ -101,6 +109,9 @@ enum Command {
     Models(models::Models),
     Devices(devices::Devices),
     ImportAvocado(import_avocado::ImportArgs),
+    Table(table::TableArgs),
+    Compare(compare::CompareArgs),
+    Export(export::ExportArgs),
 }
 
 /// How a command that did its work ended.
@@ -183,6 +194,15 @@ pub enum CliError {
     /// Mails could not be put in.
     #[error(transparent)]
     Import(ImportError),
+    /// The arguments choose no runs.
+    #[error(transparent)]
+    RunChoice(#[from] RunChoiceError),
+    /// Two runs could not be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// Results could not be written to a file.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The arguments do not go together.
     #[error("{0}")]
     Usage(&'static str),
@@ -330,5 +350,8 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Models(arguments) => models::run(arguments, console),
         Command::Devices(arguments) => devices::run(&arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
+        Command::Table(arguments) => table::run(&arguments, console),
+        Command::Compare(arguments) => compare::run(&arguments, console),
+        Command::Export(arguments) => export::run(&arguments, console),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::{MethodColumn, ModelBlock, ResultTable, Row, Section, markdown, words};
+use super::{MethodColumn, ModelBlock, ResultTable, Row, Section, words};
 
 /// Columns of methods that a page's width holds; more go into a further tabular beneath.
 const METHODS_ACROSS: usize = 5;
@@ -24,7 +24,8 @@ pub fn latex(table: &ResultTable, standalone: bool) -> String {
     }
     let mut remarks: Vec<String> =
         words::legend(table, "Bold").into_iter().chain(words::remarks(table)).collect();
-    remarks.extend(published(table));
+    let published = words::published_lines(table);
+    remarks.extend(published.into_iter().map(|line| format!("Published, {line}")));
     for section in &table.sections {
         for block in &section.blocks {
             environment(section, block, &mut out);
@@ -85,7 +86,7 @@ fn tabular(block: &ModelBlock, shown: std::ops::Range<usize>, out: &mut String) 
 /// A row's lines: the figures; beneath them the differences, and what tunings chose.
 fn lines(row: &Row, shown: std::ops::Range<usize>, out: &mut String) {
     let cells = row.cells.get(shown).unwrap_or_default();
-    let n = escaped(&markdown::n(row)).replace("--", "--");
+    let n = escaped(&words::n(row));
     let _ = write!(out, "{} & {} & {n}", escaped(&row.task_label()), escaped(&row.metric_label()));
     for cell in cells {
         let Some(cell) = cell else {
@@ -117,23 +118,6 @@ fn lines(row: &Row, shown: std::ops::Range<usize>, out: &mut String) {
         }
         out.push_str(" \\\\\n");
     }
-}
-
-fn published(table: &ResultTable) -> Vec<String> {
-    let mut lines = Vec::new();
-    for section in &table.sections {
-        for row in section.blocks.iter().flat_map(|block| &block.rows) {
-            for figure in row.cells.iter().flatten().flat_map(|cell| &cell.published) {
-                let text = words::published(row.metric, figure);
-                let line =
-                    format!("Published, {}, {} {}: {text}", section.title(), row.task, row.metric.name());
-                if !lines.contains(&line) {
-                    lines.push(line);
-                }
-            }
-        }
-    }
-    lines
 }
 
 /// A text that means nothing to LaTeX, in ASCII; letters that no font of every installation has are given by their code.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CellTest, ResultTable, TableCell};
+use super::{CellTest, ResultTable, Row, TableCell};
 use crate::lamp::{Metric, PublishedFigure, TaskKind};
 
 /// A figure by a metric: three decimals; one for sacreBLEU, which goes to 100.
@@ -67,6 +67,43 @@ pub fn published(metric: Metric, figure: &PublishedFigure) -> String {
         figure.source,
         figure.table
     )
+}
+
+/// The table's published figures in words, each with the cell beside which it stands.
+pub fn published_lines(table: &ResultTable) -> Vec<String> {
+    let mut lines = Vec::new();
+    for section in &table.sections {
+        for block in &section.blocks {
+            for row in &block.rows {
+                for (column, cell) in block.columns.iter().zip(&row.cells) {
+                    for figure in cell.iter().flat_map(|cell| &cell.published) {
+                        let line = format!(
+                            "{}, {}, {}, beside {}: {}",
+                            section.title(),
+                            row.task,
+                            row.metric.name(),
+                            column.label(),
+                            published(row.metric, figure)
+                        );
+                        // Models share their published neighbors.
+                        if !lines.contains(&line) {
+                            lines.push(line);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    lines
+}
+
+/// A row's scored samples: `60`, or `58–60` where cells differ.
+pub fn n(row: &Row) -> String {
+    match row.n() {
+        Some((fewest, most)) if fewest != most => format!("{fewest}–{most}"),
+        Some((n, _)) => n.to_string(),
+        None => String::new(),
+    }
 }
 
 /// Never `-0.000`, and U+2212 for minus.
