@@ -16,6 +16,7 @@
 //! - [`mod@record`]: what is persisted of a run.
 //! - [`run`]: experiments executed, resumed, tuned, scored anew.
 //! - [`store`]: runs, kept in one file.
+//! - [`report`]: stored runs to tables, comparisons and files.
 //! - [`whole_file`]: files that appear whole or not at all.
 //! - [`cli`]: all of it from a terminal.
 
@@ -28,6 +29,7 @@ pub mod metrics;
 pub mod model;
 pub mod prompt;
 pub mod record;
+pub mod report;
 pub mod retrieval;
 pub mod run;
 pub mod search;
