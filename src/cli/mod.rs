@@ -7,6 +7,7 @@ pub mod answers;
 mod check;
 mod compare;
 mod console;
+mod delete;
 mod devices;
 mod embed;
 mod embeddings;
@@ -15,18 +16,23 @@ mod export;
 mod generate;
 mod get;
 mod import_avocado;
+mod list;
+mod merge;
 pub mod model_choice;
 pub mod models;
 mod prompt;
 mod rank;
 mod rescore;
 mod run_choice;
+mod run_words;
 mod sample_data;
 mod samples;
 pub mod score;
 mod search;
 mod selection;
 mod show;
+mod show_run;
+mod store;
 pub mod store_choice;
 mod table;
 mod table_text;
@@ -84,8 +90,12 @@ enum Command {
     Embed(embed::Embed),
     /// List the datasets under files and folders, and report what is wrong with them.
     Check(check::Check),
-    /// Show one sample with its profile.
+    /// Show a run, one prediction of it, or one sample of a dataset with its profile.
     Show(show::Show),
+    List(list::ListArgs),
+    Delete(delete::DeleteArgs),
+    Merge(merge::MergeArgs),
+    Store(store::StoreArgs),
     Search(search::SearchArgs),
     Rank(rank::RankArgs),
     Prompt(prompt::ShowPrompt),
@@ -193,6 +203,12 @@ pub enum CliError {
     /// Results could not be written to a file.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// The arguments do not go together.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// No prediction of the run is of that sample.
+    #[error(transparent)]
+    NoPrediction(#[from] show_run::NoPrediction),
     /// The store of runs could not be used.
     #[error(transparent)]
     Store(StoreError),
@@ -308,7 +324,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             console.error(&error);
-            ExitCode::FAILURE
+            if matches!(error, CliError::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -319,6 +335,10 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Embed(embed) => embed.run(console),
         Command::Check(arguments) => arguments.run(console),
         Command::Show(arguments) => arguments.run(console),
+        Command::List(arguments) => list::run(&arguments, console),
+        Command::Delete(arguments) => delete::run(&arguments, console),
+        Command::Merge(arguments) => merge::run(&arguments, console),
+        Command::Store(arguments) => store::run(&arguments, console),
         Command::Search(arguments) => search::run(&arguments, console),
         Command::Rank(arguments) => rank::run(&arguments, console),
         Command::Prompt(arguments) => prompt::run(&arguments, console),

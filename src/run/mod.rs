@@ -6,14 +6,24 @@
 
 mod baseline;
 mod cell;
+mod encoders;
 mod execute;
+pub mod experiment;
+pub mod plan;
 mod rescore;
 mod scoring;
+pub mod series;
+pub mod tune;
 mod window;
+mod workplace;
 
 pub use baseline::{Baseline, BaselineError, commonest_label};
 pub use cell::{Cell, CellModel};
 pub use execute::{Control, Executor, Phase, RunError, RunProgress, Settings};
+pub use experiment::Experiment;
+pub use plan::{Plan, PlanError, plan, plan_draft};
 pub use rescore::{Rescored, rescore};
 pub use scoring::finish;
+pub use series::{keep, run_series};
 pub use window::Window;
+pub use workplace::Workplace;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
-use super::rescue::beside;
 use super::{Reader, Store, StoreError, connect};
 use crate::jobs::{CancelToken, Canceled, Progress};
 
@@ -103,8 +102,7 @@ const STRAYS: [(&str, &str); 4] = [
 /// No file there, one of another kind, or of a newer program; canceled. Damage is no error but what the report tells.
 pub fn check(path: &Path, cancel: &CancelToken, progress: &Progress) -> Result<CheckReport, StoreError> {
     let path = connect::absolute(path)?;
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-    let bytes = size(&path) + size(&beside(&path, "-wal"));
+    let bytes = connect::size(&path);
     let mut report = CheckReport { path: path.clone(), bytes, tables: Vec::new(), problems: Vec::new() };
     progress.start("Checking", 0);
     let reader = match Reader::open(&path) {

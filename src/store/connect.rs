@@ -84,6 +84,12 @@ impl FileId {
     }
 }
 
+/// The bytes that a store and its log take.
+pub(super) fn size(path: &Path) -> u64 {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+    size(path) + size(&super::rescue::beside(path, "-wal"))
+}
+
 /// Whether two paths lead to one file.
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
