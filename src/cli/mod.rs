@@ -5,27 +5,38 @@
 
 pub mod answers;
 mod check;
+mod compare;
 mod console;
+mod delete;
 mod devices;
 mod embed;
 mod embeddings;
 mod encoders;
+mod export;
 mod generate;
 mod get;
 mod import_avocado;
+mod list;
+mod merge;
 pub mod model_choice;
 pub mod models;
 mod prompt;
 mod rank;
 mod rescore;
 mod run;
+mod run_choice;
+mod run_words;
 mod sample_data;
 mod samples;
 pub mod score;
 mod search;
 mod selection;
 mod show;
+mod show_run;
+mod store;
 pub mod store_choice;
+mod table;
+mod table_text;
 mod text;
 
 use std::ffi::OsString;
@@ -36,9 +47,11 @@ use clap::{Parser, Subcommand};
 pub use console::{Console, Unit};
 pub use embed::EmbedError;
 pub use embeddings::EmbeddingsError;
+pub use export::ExportError;
 pub use get::GetCommandError;
 pub use prompt::ShowPromptError;
 pub use run::RunCommandError;
+pub use run_choice::RunChoiceError;
 pub use score::ScoreError;
 pub use selection::{DatasetSelection, NoSuchId, SampleChoice, SelectionError};
 
@@ -48,6 +61,7 @@ use crate::dataset::sample_set::SampleSetError;
 use crate::model::ModelError;
 use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
+use crate::report::compare::CompareError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
 use crate::run::RunError;
 use crate::search::SearchError;
@@ -78,8 +92,12 @@ enum Command {
     Embed(embed::Embed),
     /// List the datasets under files and folders, and report what is wrong with them.
     Check(check::Check),
-    /// Show one sample with its profile.
+    /// Show a run, one prediction of it, or one sample of a dataset with its profile.
     Show(show::Show),
+    List(list::ListArgs),
+    Delete(delete::DeleteArgs),
+    Merge(merge::MergeArgs),
+    Store(store::StoreArgs),
     Search(search::SearchArgs),
     Rank(rank::RankArgs),
     Prompt(prompt::ShowPrompt),
@@ -96,6 +114,9 @@ enum Command {
     Models(models::Models),
     Devices(devices::Devices),
     ImportAvocado(import_avocado::ImportArgs),
+    Table(table::TableArgs),
+    Compare(compare::CompareArgs),
+    Export(export::ExportArgs),
 }
 
 /// How a command that did its work ended.
@@ -181,6 +202,21 @@ pub enum CliError {
     /// Mails could not be put in.
     #[error(transparent)]
     Import(ImportError),
+    /// The arguments choose no runs.
+    #[error(transparent)]
+    RunChoice(#[from] RunChoiceError),
+    /// Two runs could not be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// Results could not be written to a file.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The arguments do not go together.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// No prediction of the run is of that sample.
+    #[error(transparent)]
+    NoPrediction(#[from] show_run::NoPrediction),
     /// The store of runs could not be used.
     #[error(transparent)]
     Store(StoreError),
@@ -296,7 +332,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             console.error(&error);
-            ExitCode::FAILURE
+            if matches!(error, CliError::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -307,6 +343,10 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Embed(embed) => embed.run(console),
         Command::Check(arguments) => arguments.run(console),
         Command::Show(arguments) => arguments.run(console),
+        Command::List(arguments) => list::run(&arguments, console),
+        Command::Delete(arguments) => delete::run(&arguments, console),
+        Command::Merge(arguments) => merge::run(&arguments, console),
+        Command::Store(arguments) => store::run(&arguments, console),
         Command::Search(arguments) => search::run(&arguments, console),
         Command::Rank(arguments) => rank::run(&arguments, console),
         Command::Prompt(arguments) => prompt::run(&arguments, console),
@@ -321,5 +361,8 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Models(arguments) => models::run(arguments, console),
         Command::Devices(arguments) => devices::run(&arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
+        Command::Table(arguments) => table::run(&arguments, console),
+        Command::Compare(arguments) => compare::run(&arguments, console),
+        Command::Export(arguments) => export::run(&arguments, console),
     }
 }

@@ -68,6 +68,15 @@ pub(super) fn is_held(store: &Path, key: &str) -> bool {
     }
 }
 
+/// The short key of a run that some program has claimed, if there is one.
+pub(super) fn any_held(store: &Path) -> Option<String> {
+    fs::read_dir(folder(store)).ok()?.flatten().find_map(|entry| {
+        let name = entry.file_name();
+        let key = name.to_str()?.strip_suffix(".lock")?;
+        is_held(store, key).then(|| key.get(..8).unwrap_or(key).to_owned())
+    })
+}
+
 /// Whether the open file is the one at the path. Where files cannot be told apart none is removed, so that it is.
 fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
     match fs::metadata(path) {

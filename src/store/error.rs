@@ -58,7 +58,7 @@ pub enum StoreError {
     /// Written by an older program, and it cannot be brought to the present form since it was opened for reading only.
     #[error(
         "{path} was written by an older Lamplight (form {version}, and this program writes {known}) and must be \
-         brought up to date first; `lamplight store check` does it, in a copy if this place cannot be written", path = path.display()
+         brought up to date first, where it can be written; `lamplight store check` does it", path = path.display()
     )]
     Older {
         /// The store.
