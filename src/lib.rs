@@ -14,6 +14,8 @@
 //! - [`prompt`]: what the model reads.
 //! - [`metrics`]: answers to scores.
 //! - [`mod@record`]: what is persisted of a run.
+//! - [`report`]: stored runs to tables, comparisons and files.
+//! - [`store`]: runs, kept in one file.
 //! - [`whole_file`]: files that appear whole or not at all.
 //! - [`cli`]: all of it from a terminal.
 
@@ -26,6 +28,8 @@ pub mod metrics;
 pub mod model;
 pub mod prompt;
 pub mod record;
+pub mod report;
 pub mod retrieval;
 pub mod search;
+pub mod store;
 pub mod whole_file;

@@ -23,6 +23,7 @@ pub mod score;
 mod search;
 mod selection;
 mod show;
+pub mod store_choice;
 mod text;
 
 use std::ffi::OsString;
@@ -46,6 +47,7 @@ use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
 use crate::search::SearchError;
+use crate::store::StoreError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
 #[derive(Debug, Parser)]
@@ -165,6 +167,18 @@ pub enum CliError {
     /// Mails could not be put in.
     #[error(transparent)]
     Import(ImportError),
+    /// The store of runs could not be used.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Canceled(canceled) => Self::Canceled(canceled),
+            other => Self::Store(other),
+        }
+    }
 }
 
 impl From<RegistryError> for CliError {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::{Metric, Setting, Split, Task};
 
 /// One published figure, as its source gives it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct PublishedFigure {
     /// The paper or page.
     pub source: &'static str,

@@ -24,7 +24,7 @@ pub use answer::{Answer, Parsing, Prediction, farthest_rating, parse_answer, pyt
 pub use bleu::{Bleu, BleuStats, SACREBLEU_SIGNATURE};
 pub use bootstrap::{Bootstrap, Interval};
 pub use meteor::{MeteorStages, meteor};
-pub use paired::{Comparison, PairedTest, compare, holm};
+pub use paired::{Comparison, PairedTest, compare, holm, paired_test};
 pub use porter::porter_stem;
 pub use rouge::{Prf, RougeScorer, RougeScores};
 pub use score::{MetricsError, SampleScore, Scorer, TextScore};

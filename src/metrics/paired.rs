@@ -91,14 +91,21 @@ pub fn compare(
         };
         (2.0 * share(&|value| value <= 0.0).min(share(&|value| value >= 0.0))).min(1.0)
     });
-    let pairs = || {
-        first
-            .scores()
-            .iter()
-            .zip(second.scores())
-            .filter_map(|(a, b)| Some((a.value(metric)?, b.value(metric)?)))
-    };
-    let test = match metric {
+    let values =
+        |set: &ScoreSet| set.scores().iter().map(|score| score.value(metric)).collect::<Option<Vec<f64>>>();
+    let test = paired_test(metric, &values(first)?, &values(second)?);
+    Some(Comparison { metric, samples, difference, interval: bootstrap.interval(drawn), test, bootstrap_p })
+}
+
+/// The test by formula that suits a metric, over the values (see [`SampleScore::value`](super::SampleScore::value)) that two runs
+/// have for the same samples in the same order. `None` for metrics that are no mean over samples (macro-F1, sacreBLEU), for slices
+/// of different lengths, and for too few samples.
+pub fn paired_test(metric: Metric, first: &[f64], second: &[f64]) -> Option<PairedTest> {
+    if first.len() != second.len() || first.is_empty() {
+        return None;
+    }
+    let pairs = || first.iter().zip(second);
+    match metric {
         Metric::Accuracy => {
             let only_first = pairs().filter(|(a, b)| a > b).count() as u64;
             let only_second = pairs().filter(|(a, b)| a < b).count() as u64;
@@ -106,8 +113,7 @@ pub fn compare(
         }
         Metric::MacroF1 | Metric::SacreBleu => None,
         _ => paired_t(&pairs().map(|(a, b)| b - a).collect::<Vec<_>>()),
-    };
-    Some(Comparison { metric, samples, difference, interval: bootstrap.interval(drawn), test, bootstrap_p })
+    }
 }
 
 /// The exact two-sided p-value of McNemar's test.

@@ -14,3 +14,7 @@ pub use rows::{
     RunRecord, RunStatus, Totals, Tuning, TuningCell,
 };
 pub use spec::{DatasetSpec, ModelSpec, PromptSpec, RetrieverSpec, RunSpec, Shard, Training};
+
+/// A spec for other rooms' tests.
+#[cfg(test)]
+pub(crate) use spec::tests::spec as test_spec;

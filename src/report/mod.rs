@@ -1,0 +1,23 @@
+//! Stored runs to what people read: result tables, comparisons, files for other programs and for papers.
+//!
+//! Everything begins as plain records: the caller hands in runs, their columns of values and their predictions, and gets a
+//! [`ResultTable`] or a [`Comparison`](compare::RunComparison), which every output format is written from. Pure but for the
+//! files it is told to write. Must not know the store, models, retrievers or data files.
+
+pub mod compare;
+pub mod csv;
+pub mod json;
+pub mod latex;
+pub mod markdown;
+mod method;
+mod published;
+pub mod submission;
+mod table;
+pub mod words;
+
+pub use method::{Method, method_name};
+pub use published::published_beside;
+pub use table::{
+    CellTest, Choice, MethodColumn, MetricChoice, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef,
+    SampleSet, Section, Spread, TableCell, TableOptions, improvement_percent,
+};

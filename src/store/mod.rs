@@ -1,0 +1,319 @@
+//! The single truth about runs: one SQLite file with their specs, predictions, figures, events, experiments and tunings,
+//! and with answers that any run may use again.
+//!
+//! A program has one [`Store`], its writer; every [`Reader`] has a connection of its own and never waits. Other programs
+//! may write other runs to the same file: a transaction waits for its turn, and a [`Claim`] keeps two programs off one run.
+//! Whatever a call has returned from is kept, come a kill, a power loss or a full disk. Knows no model, no dataset and no
+//! way to run anything; no other room names SQLite.
+
+mod claim;
+mod connect;
+mod error;
+mod reader;
+mod rows;
+mod save;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+
+pub use claim::Claim;
+pub use error::StoreError;
+pub use reader::Reader;
+
+use crate::metrics::Aggregate;
+use crate::record::{Column, EventKind, RunId, RunRecord, RunSpec, RunStatus, Tuning};
+
+/// A run that is in the store and cannot be read by this program.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct UnreadableRun {
+    /// Its number.
+    pub id: RunId,
+    /// Its key.
+    pub key: String,
+    /// What of it cannot be read, and why.
+    pub reason: String,
+}
+
+/// An experiment as it was written, and the runs that came of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StoredExperiment {
+    /// Its number in this store.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// Its file's text.
+    pub toml: String,
+    /// Its runs, in the order in which they were planned.
+    pub runs: Vec<RunId>,
+}
+
+/// The writer of a store; a program opens one.
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// What ends a transaction: SQLite's word, or ours.
+enum Fault {
+    Sql(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Store {
+    /// The store that is used if nothing else is said: `lamplight.db` in the platform's folder for data.
+    ///
+    /// # Errors
+    /// [`StoreError::NoFolder`] where the system names no such folder.
+    pub fn default_path() -> Result<PathBuf, StoreError> {
+        let dirs = directories::ProjectDirs::from("", "", "lamplight").ok_or(StoreError::NoFolder)?;
+        Ok(dirs.data_dir().join("lamplight.db"))
+    }
+
+    /// Opens a store for writing; makes the file and the folders above it if they are not there, and brings a store of an
+    /// older program to the present form.
+    ///
+    /// # Errors
+    /// A file of another kind or of a newer program, which is left as it is; a place that cannot be written.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let path = connect::absolute(path)?;
+        Ok(Self { connection: connect::open_writer(&path)?, path })
+    }
+
+    /// Where the store is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A reader of the same store.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        Reader::open(&self.path)
+    }
+
+    /// The run of a spec, added as planned if it is new. `samples` is how many it answers in all.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn plan(&mut self, spec: &RunSpec, samples: u64) -> Result<RunRecord, StoreError> {
+        let key = spec.key();
+        let found = self.write(|step| {
+            let new = step.execute(
+                "INSERT INTO runs (key, spec, status, samples, created_ms) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (key) DO NOTHING",
+                (&key, spec.to_json(), RunStatus::Planned.id(), rows::count(samples), now_ms()),
+            )?;
+            if new == 1 {
+                add_event(step, Some(RunId(step.last_insert_rowid())), EventKind::Life, "Planned")?;
+            }
+            Ok(step.query_row(
+                &format!("SELECT {} FROM runs WHERE key = ?1", rows::RUN),
+                [&key],
+                rows::run,
+            )?)
+        })?;
+        found.map_err(|run| StoreError::Unreadable {
+            path: self.path.clone(),
+            what: format!("run {}", run.key.get(..8).unwrap_or(&run.key)),
+            reason: run.reason,
+        })
+    }
+
+    /// Takes a run for this program alone, until the claim is dropped or the program ends in whatever way.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] if another has it, be it in this program; a folder that cannot be written.
+    pub fn claim(&self, run: &RunRecord) -> Result<Claim, StoreError> {
+        claim::claim(&self.path, &run.key)?
+            .ok_or_else(|| StoreError::InUse { run: run.short_key().to_owned() })
+    }
+
+    /// Says where a run stands, and why if it ended early.
+    ///
+    /// # Errors
+    /// No such run; a store that cannot be written.
+    pub fn set_status(
+        &mut self,
+        run: RunId,
+        status: RunStatus,
+        reason: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.write(|step| {
+            let changed = step.execute(
+                "UPDATE runs SET status = ?2, reason = ?3 WHERE id = ?1",
+                (run.0, status.id(), reason),
+            )?;
+            there_is(run, changed)
+        })
+    }
+
+    /// Keeps a run's figures and its columns; a run all of whose samples are stored is done by that. They are computed from
+    /// what is stored and may be computed again.
+    ///
+    /// # Errors
+    /// No such run; a store that cannot be written.
+    pub fn finish(
+        &mut self,
+        run: RunId,
+        aggregate: &Aggregate,
+        columns: &[Column],
+    ) -> Result<(), StoreError> {
+        self.write(|step| {
+            // Numbers and words: there is nothing that could fail to be written.
+            let figures = serde_json::to_string(aggregate).unwrap_or_default();
+            let changed = step.execute(
+                "UPDATE runs SET aggregate = ?2, status = iif(done >= samples, ?3, status), \
+                 reason = iif(done >= samples, NULL, reason) WHERE id = ?1",
+                (run.0, figures, RunStatus::Done.id()),
+            )?;
+            there_is(run, changed)?;
+            step.execute("DELETE FROM metric_columns WHERE run = ?1", [run.0])?;
+            let mut add = step.prepare_cached(
+                "INSERT INTO metric_columns (run, metric, positions, numbers) VALUES (?1, ?2, ?3, ?4)",
+            )?;
+            for column in columns {
+                let positions = rows::positions_to_bytes(&column.positions);
+                add.execute((run.0, column.metric.id(), positions, rows::to_bytes(&column.values)))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds an event, about a run or about the store.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn log(&mut self, run: Option<RunId>, kind: EventKind, text: &str) -> Result<(), StoreError> {
+        self.write(|step| Ok(add_event(step, run, kind, text)?))
+    }
+
+    /// Removes a run with all that is stored of it. Answers kept for other runs stay.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while a program works on it; no such run; a store that cannot be written.
+    pub fn delete(&mut self, run: RunId) -> Result<(), StoreError> {
+        let sql = "SELECT key FROM runs WHERE id = ?1";
+        let key: Option<String> = self
+            .connection
+            .query_row(sql, [run.0], |row| row.get(0))
+            .optional()
+            .map_err(|error| self.error(error))?;
+        let key = key.ok_or(StoreError::GoneRun { run })?;
+        let short = || key.get(..8).unwrap_or(&key).to_owned();
+        let _claim = claim::claim(&self.path, &key)?.ok_or_else(|| StoreError::InUse { run: short() })?;
+        self.write(|step| {
+            save::remove_rows(step, run)?;
+            step.execute("DELETE FROM tunings WHERE applied = ?1", [&key])?;
+            let changed = step.execute("DELETE FROM runs WHERE id = ?1", [run.0])?;
+            there_is(run, changed)?;
+            Ok(add_event(step, None, EventKind::Store, &format!("Run {} was deleted", short()))?)
+        })
+    }
+
+    /// The number of the experiment of this text, added if it is new.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn add_experiment(&mut self, name: &str, toml: &str) -> Result<i64, StoreError> {
+        self.write(|step| {
+            let found = step
+                .query_row("SELECT id FROM experiments WHERE toml = ?1", [toml], |row| row.get(0))
+                .optional()?;
+            if let Some(id) = found {
+                return Ok(id);
+            }
+            step.execute("INSERT INTO experiments (name, toml) VALUES (?1, ?2)", [name, toml])?;
+            Ok(step.last_insert_rowid())
+        })
+    }
+
+    /// Says that a run is one of an experiment's; saying it twice changes nothing.
+    ///
+    /// # Errors
+    /// No such run or experiment; a store that cannot be written.
+    pub fn link(&mut self, experiment: i64, run: RunId) -> Result<(), StoreError> {
+        self.write(|step| {
+            step.execute(
+                "INSERT INTO links (experiment, run) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                [experiment, run.0],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Keeps a tuning, instead of an earlier one of the same run.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn save_tuning(&mut self, tuning: &Tuning) -> Result<(), StoreError> {
+        let text = serde_json::to_string(tuning).unwrap_or_default();
+        self.write(|step| {
+            step.execute(
+                "INSERT INTO tunings (applied, tuning) VALUES (?1, ?2) \
+                 ON CONFLICT (applied) DO UPDATE SET tuning = excluded.tuning",
+                [&tuning.applied, &text],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Forgets the answers kept for other runs, and says how many there were. No run loses anything by it.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn clear_answers(&mut self) -> Result<u64, StoreError> {
+        self.write(|step| Ok(step.execute("DELETE FROM answers", [])? as u64))
+    }
+
+    /// Does work in one transaction, which is kept whole or not at all.
+    fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let result = (|| {
+            let step = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = work(&step)?;
+            step.commit()?;
+            Ok(result)
+        })();
+        result.map_err(|fault| match fault {
+            Fault::Store(error) => error,
+            Fault::Sql(error) => self.error(error),
+        })
+    }
+
+    fn error(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::sql(&self.path, error)
+    }
+}
+
+fn there_is(run: RunId, changed: usize) -> Result<(), Fault> {
+    if changed == 0 { Err(StoreError::GoneRun { run }.into()) } else { Ok(()) }
+}
+
+fn add_event(step: &Connection, run: Option<RunId>, kind: EventKind, text: &str) -> rusqlite::Result<()> {
+    let mut add =
+        step.prepare_cached("INSERT INTO events (run, at_ms, kind, text) VALUES (?1, ?2, ?3, ?4)")?;
+    add.execute((run.map(|run| run.0), now_ms(), kind.id(), text))?;
+    Ok(())
+}
+
+/// The machine's clock, for people to read; nothing is ordered or decided by it.
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

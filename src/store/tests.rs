@@ -1,0 +1,342 @@
+//! The store as its users see it.
+
+use std::ops::ControlFlow;
+
+use super::*;
+use crate::lamp::{Metric, Task};
+use crate::metrics::{MeteorStages, SampleScore, ScoreSet, Scorer};
+use crate::record::{CacheKey, CachedAnswer, Finish, Prediction, PromptText, Retrieved, Totals, TuningCell};
+
+pub(super) fn spec() -> RunSpec {
+    crate::record::test_spec()
+}
+
+/// A prediction that says its position everywhere.
+pub(super) fn prediction(position: u32) -> Prediction {
+    let raw = format!("News of day {position}");
+    let reference = format!("The news of day {}", position % 7);
+    let score = Scorer::new(Task::Lamp4, None).score(&raw, &reference).unwrap();
+    Prediction {
+        position,
+        sample_id: format!("00{position}"),
+        profile_entries: 30,
+        retrieved: (0..4)
+            .map(|at| Retrieved {
+                index: at * 3,
+                id: format!("{position}-{at}"),
+                score: (at < 3).then(|| 1.0 / (f64::from(position) + at as f64 + 3.0)),
+            })
+            .collect(),
+        prompt: Some(PromptText { text: format!("Read {position}"), report: "{\"tokens\":3}".into() }),
+        raw: raw.clone(),
+        answer: raw,
+        reference: Some(reference),
+        score: Some(score),
+        parsed: position % 5 != 0,
+        finish: Finish::Stop,
+        prompt_tokens: 100,
+        new_tokens: 7,
+        model_ms: 1.5,
+        cached: position % 2 == 0,
+        fell_back: position % 3 == 0,
+        input_cut: position % 4 == 0,
+        error: None,
+    }
+}
+
+pub(super) fn failure(position: u32) -> Prediction {
+    Prediction {
+        raw: String::new(),
+        answer: String::new(),
+        score: None,
+        prompt: None,
+        parsed: false,
+        error: Some("out of memory".into()),
+        ..prediction(position)
+    }
+}
+
+pub(super) fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("a b ü/store.db")).unwrap();
+    (folder, store)
+}
+
+pub(super) fn all(reader: &Reader, run: RunId) -> Vec<Prediction> {
+    let mut found = Vec::new();
+    let each = &mut |prediction| {
+        found.push(prediction);
+        ControlFlow::Continue(())
+    };
+    reader.predictions(run, true, each).unwrap();
+    found
+}
+
+/// The totals reckoned anew from the rows.
+pub(super) fn totals(predictions: &[Prediction]) -> Totals {
+    let mut sum = Totals::default();
+    for prediction in predictions {
+        save::add(&mut sum, &rows::totals_of(prediction));
+    }
+    sum
+}
+
+#[test]
+fn what_is_stored_is_read_back_whole() {
+    let (_folder, mut store) = store();
+    let run = store.plan(&spec(), 5).unwrap();
+    assert_eq!((run.status, run.samples, run.key.as_str()), (RunStatus::Planned, 5, spec().key().as_str()));
+    assert_eq!(store.plan(&spec(), 5).unwrap(), run);
+    let reader = store.reader().unwrap();
+    let before = reader.data_version().unwrap();
+    let rows: Vec<Prediction> = vec![prediction(3), prediction(0), failure(7), prediction(u32::MAX)];
+    let key = CacheKey([7; 32]);
+    let answer = CachedAnswer {
+        raw: "a\u{0}b".into(),
+        finish: Finish::Length,
+        prompt_tokens: 3,
+        new_tokens: u32::MAX,
+    };
+    store.save(run.id, &rows, &[(key, answer.clone())], 250).unwrap();
+    assert_ne!(reader.data_version().unwrap(), before);
+    let mut sorted = rows.clone();
+    sorted.sort_by_key(|prediction| prediction.position);
+    assert_eq!(all(&reader, run.id), sorted);
+    for row in &rows {
+        assert_eq!(reader.prediction(run.id, row.position).unwrap().as_ref(), Some(row));
+    }
+    assert_eq!(reader.prediction(run.id, 1).unwrap(), None);
+    assert_eq!(reader.positions(run.id).unwrap(), [(0, false), (3, false), (7, true), (u32::MAX, false)]);
+    let scores = reader.scores(run.id).unwrap();
+    assert_eq!(scores.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [0, 3, u32::MAX]);
+    assert_eq!(Some(scores[1].1), rows[0].score);
+    assert_eq!(reader.answer(&key).unwrap(), Some(answer));
+    assert_eq!(reader.answer(&CacheKey([8; 32])).unwrap(), None);
+    let stored = reader.run(run.id).unwrap().unwrap();
+    assert_eq!((stored.totals, stored.active_ms, stored.finished_ms), (totals(&sorted), 250, None));
+    let mut without = 0;
+    let each = &mut |prediction: Prediction| {
+        assert_eq!(prediction.prompt, None);
+        without += 1;
+        ControlFlow::Break(())
+    };
+    reader.predictions(run.id, false, each).unwrap();
+    assert_eq!(without, 1);
+}
+
+#[test]
+fn an_answer_stays_and_a_failure_gives_way() {
+    let (_folder, mut store) = store();
+    let run = store.plan(&spec(), 3).unwrap().id;
+    store.save(run, &[prediction(0), failure(1)], &[], 1).unwrap();
+    let other = Prediction { raw: "else".into(), ..prediction(0) };
+    let saved = store.put(run, &[other, prediction(1), failure(0), prediction(2)], &[], 1).unwrap();
+    assert_eq!(saved, save::Saved { new: 2, known: 1, conflicts: 1 });
+    let reader = store.reader().unwrap();
+    let rows = all(&reader, run);
+    assert_eq!(rows, [prediction(0), prediction(1), prediction(2)]);
+    let stored = reader.run(run).unwrap().unwrap();
+    assert_eq!((stored.totals, stored.active_ms), (totals(&rows), 2));
+    assert!(stored.finished_ms.is_some());
+    assert!(matches!(store.save(RunId(99), &[prediction(0)], &[], 0), Err(StoreError::GoneRun { .. })));
+    assert_eq!(reader.positions(RunId(99)).unwrap(), []);
+}
+
+#[test]
+fn a_finished_run_has_its_figures_until_something_of_it_changes() {
+    let (_folder, mut store) = store();
+    let run = store.plan(&spec(), 4).unwrap().id;
+    let rows: Vec<Prediction> = (0..4).map(prediction).collect();
+    store.save(run, &rows[..3], &[], 1).unwrap();
+    let reader = store.reader().unwrap();
+    let scores: Vec<SampleScore> = rows.iter().filter_map(|row| row.score).collect();
+    let set = ScoreSet::new(Task::Lamp4, scores.clone(), MeteorStages::ExactStem).unwrap();
+    let aggregate = set.aggregate(&[Metric::Rouge1, Metric::RougeL], None);
+    let column = Column {
+        metric: Metric::Rouge1,
+        positions: vec![0, 1, 2, 9, 11, 12],
+        values: vec![0.1, 1.0 / 3.0, 0.0, 1.0, f64::MIN_POSITIVE, 0.5],
+    };
+    store.finish(run, &aggregate, std::slice::from_ref(&column)).unwrap();
+    assert_eq!(reader.run(run).unwrap().unwrap().status, RunStatus::Planned);
+    store.save(run, &rows[3..], &[], 1).unwrap();
+    store.finish(run, &aggregate, std::slice::from_ref(&column)).unwrap();
+    let stored = reader.run(run).unwrap().unwrap();
+    assert_eq!((stored.status, stored.aggregate.map(|a| a.samples)), (RunStatus::Done, Some(4)));
+    assert_eq!(reader.column(run, Metric::Rouge1).unwrap(), Some(column.clone()));
+    assert_eq!(reader.column(run, Metric::RougeL).unwrap(), None);
+
+    store
+        .rescore(run, &[(2, "anew".into(), false, Some(scores[0])), (99, String::new(), true, None)])
+        .unwrap();
+    let rows = all(&reader, run);
+    assert_eq!((rows[2].answer.as_str(), rows[2].parsed, rows[2].score), ("anew", false, Some(scores[0])));
+    let stored = reader.run(run).unwrap().unwrap();
+    assert_eq!((stored.totals, stored.aggregate), (totals(&rows), None));
+    assert_eq!(reader.column(run, Metric::Rouge1).unwrap(), None);
+    store.finish(run, &aggregate, std::slice::from_ref(&column)).unwrap();
+
+    store.forget(run, &[1, 77]).unwrap();
+    let stored = reader.run(run).unwrap().unwrap();
+    let rows = all(&reader, run);
+    assert_eq!(rows.iter().map(|row| row.position).collect::<Vec<_>>(), [0, 2, 3]);
+    assert_eq!((stored.totals, stored.status), (totals(&rows), RunStatus::Interrupted));
+    assert_eq!((stored.aggregate, stored.finished_ms), (None, None));
+    assert_eq!(reader.column(run, Metric::Rouge1).unwrap(), None);
+}
+
+#[test]
+fn experiments_tunings_and_events_are_kept() {
+    let (_folder, mut store) = store();
+    let run = store.plan(&spec(), 1).unwrap();
+    let first = store.add_experiment("one", "a = 1").unwrap();
+    assert_eq!(store.add_experiment("renamed", "a = 1").unwrap(), first);
+    let second = store.add_experiment("two", "a = 2").unwrap();
+    store.link(second, run.id).unwrap();
+    store.link(second, run.id).unwrap();
+    assert!(store.link(second, RunId(99)).is_err());
+    let reader = store.reader().unwrap();
+    let found = reader.experiments().unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[1].name.as_str(), &found[1].runs[..]), ("two", &[run.id][..]));
+    let cell = TuningCell { retriever: "bm25".into(), k: 4, run: "k1".into(), value: 0.25 };
+    let mut tuning = Tuning {
+        task: Task::Lamp4,
+        setting: crate::lamp::Setting::User,
+        model: "tiny".into(),
+        metric: Metric::Rouge1,
+        tuned_on: crate::lamp::Split::Dev,
+        grid: vec![cell],
+        winner: 0,
+        applied: run.key.clone(),
+        same_data: true,
+    };
+    store.save_tuning(&tuning).unwrap();
+    tuning.same_data = false;
+    store.save_tuning(&tuning).unwrap();
+    assert_eq!(reader.tunings().unwrap(), [tuning]);
+    store.log(None, EventKind::Notice, "of the store").unwrap();
+    store.log(Some(run.id), EventKind::Failure, "of the run").unwrap();
+    let events = reader.events(None, 0).unwrap();
+    let texts: Vec<&str> = events.iter().map(|event| event.text.as_str()).collect();
+    assert_eq!(texts, ["Planned", "of the store", "of the run"]);
+    assert_eq!(reader.events(Some(run.id), events[0].id).unwrap(), events[2..]);
+}
+
+#[test]
+fn a_deleted_run_leaves_nothing_but_kept_answers() {
+    let (_folder, mut store) = store();
+    let run = store.plan(&spec(), 1).unwrap();
+    let mut other = spec();
+    other.retriever.k = 2;
+    let other = store.plan(&other, 1).unwrap();
+    let answer = CachedAnswer { raw: "x".into(), finish: Finish::End, prompt_tokens: 1, new_tokens: 1 };
+    store.save(run.id, &[prediction(0)], &[(CacheKey([1; 32]), answer)], 1).unwrap();
+    store.save(other.id, &[prediction(0)], &[], 1).unwrap();
+    let claim = store.claim(&run).unwrap();
+    assert!(matches!(store.delete(run.id), Err(StoreError::InUse { .. })));
+    drop(claim);
+    store.delete(run.id).unwrap();
+    assert!(matches!(store.delete(run.id), Err(StoreError::GoneRun { .. })));
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.run(run.id).unwrap(), None);
+    assert_eq!(all(&reader, run.id), []);
+    assert_eq!(reader.positions(run.id).unwrap(), []);
+    assert_eq!(all(&reader, other.id).len(), 1);
+    assert!(reader.answer(&CacheKey([1; 32])).unwrap().is_some());
+    assert_eq!(store.clear_answers().unwrap(), 1);
+    assert_eq!(reader.answer(&CacheKey([1; 32])).unwrap(), None);
+    // A number is never given twice, so that whoever holds an old one finds nothing instead of another run.
+    assert!(store.plan(&spec(), 1).unwrap().id > other.id);
+}
+
+#[test]
+fn runs_are_found_by_number_and_by_the_beginning_of_their_key() {
+    let (_folder, mut store) = store();
+    let mut runs = Vec::new();
+    for k in 0..40 {
+        let mut spec = spec();
+        spec.retriever.k = k;
+        runs.push(store.plan(&spec, 1).unwrap());
+    }
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.runs().unwrap(), runs);
+    assert_eq!(reader.find("7").unwrap(), runs[6]);
+    assert_eq!(reader.find(&runs[6].key).unwrap(), runs[6]);
+    assert_eq!(reader.find(&runs[6].short_key().to_uppercase()).unwrap(), runs[6]);
+    assert_eq!(reader.run_of_key(&runs[6].key).unwrap().as_ref(), Some(&runs[6]));
+    let several = reader.find("").unwrap_err();
+    assert!(matches!(several, StoreError::UnknownRun { .. }), "{several}");
+    let letters = "abcdef".chars().map(|c| c.to_string());
+    let several =
+        letters.filter(|c| runs.iter().filter(|run| run.key.starts_with(c)).count() > 1).next().unwrap();
+    assert!(matches!(reader.find(&several), Err(StoreError::SeveralRuns { .. })));
+    let near = format!("{}x", &runs[3].key[..7]);
+    let error = reader.find(&near).unwrap_err().to_string();
+    assert!(error.contains(&near) && error.contains(runs[3].short_key()), "{error}");
+}
+
+#[test]
+fn a_run_of_another_form_hides_no_other() {
+    let (_folder, mut store) = store();
+    let run = store.plan(&spec(), 1).unwrap();
+    let mut other = spec();
+    other.retriever.k = 2;
+    let other = store.plan(&other, 1).unwrap();
+    store
+        .connection
+        .execute("UPDATE runs SET spec = '{\"program\":\"9\"}' WHERE id = ?1", [run.id.0])
+        .unwrap();
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.runs().unwrap(), [other]);
+    let bad = reader.unreadable_runs().unwrap();
+    assert_eq!((bad.len(), bad[0].id, bad[0].key.as_str()), (1, run.id, run.key.as_str()));
+    assert!(bad[0].reason.contains("spec"), "{}", bad[0].reason);
+    let error = reader.find(run.short_key()).unwrap_err().to_string();
+    assert!(error.contains(run.short_key()) && error.contains("newer"), "{error}");
+    assert!(reader.run(run.id).is_err() && store.plan(&spec(), 1).is_err());
+    store.delete(run.id).unwrap();
+    assert_eq!(reader.unreadable_runs().unwrap(), []);
+}
+
+#[test]
+fn one_run_is_claimed_once_at_a_time() {
+    let (_folder, mut store) = store();
+    let run = store.plan(&spec(), 1).unwrap();
+    let reader = store.reader().unwrap();
+    assert!(!reader.is_claimed(&run));
+    let claim = store.claim(&run).unwrap();
+    assert!(reader.is_claimed(&run));
+    let error = store.claim(&run).unwrap_err();
+    assert!(error.to_string().contains(run.short_key()), "{error}");
+    drop(claim);
+    assert!(!reader.is_claimed(&run));
+    drop(store.claim(&run).unwrap());
+    assert!(!claim::folder(store.path()).exists());
+}
+
+#[test]
+fn many_who_claim_at_once_never_both_have_it() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let (_folder, mut store) = store();
+    let run = store.plan(&spec(), 1).unwrap();
+    let (inside, wins) = (AtomicU32::new(0), AtomicU32::new(0));
+    let path = store.path().to_owned();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    if let Some(claim) = claim::claim(&path, &run.key).unwrap() {
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        wins.fetch_add(1, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        drop(claim);
+                    }
+                }
+            });
+        }
+    });
+    assert!(wins.load(Ordering::SeqCst) > 0);
+    assert!(!claim::folder(&path).exists());
+}
