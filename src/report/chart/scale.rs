@@ -31,11 +31,11 @@ pub(super) fn ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     }
     let mut power = (span / most as f64).log10().floor() as i32;
     let (step, decimals) = 'found: loop {
-        for (factor, more) in [(1.0, 0), (2.0, 0), (2.5, 1), (5.0, 0)] {
+        for factor in [1.0, 2.0, 5.0] {
             let step = factor * 10f64.powi(power);
-            let count = (high / step).floor() - (low / step).ceil() + 1.0;
+            let count = (high / step + 1e-9).floor() - (low / step - 1e-9).ceil() + 1.0;
             if count <= most as f64 {
-                break 'found (step, (more - power).max(0) as usize);
+                break 'found (step, (-power).max(0) as usize);
             }
         }
         power += 1;
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(named(0.0, 0.68, 4), ["0.0", "0.2", "0.4", "0.6"]);
         assert_eq!(named(0.0, 0.2, 2), ["0.0", "0.2"]);
         assert_eq!(named(-0.031, 0.052, 4), ["−0.02", "0.00", "0.02", "0.04"]);
-        assert_eq!(named(0.0, 1.0, 5), ["0.00", "0.25", "0.50", "0.75", "1.00"]);
+        assert_eq!(named(0.0, 1.0, 5), ["0.0", "0.5", "1.0"]);
         assert_eq!(named(0.0, 2_000_000.0, 3), ["0", "1000000", "2000000"]);
         assert!(named(1.0, 1.0, 3).is_empty() && named(0.0, f64::NAN, 3).is_empty());
         assert!(ticks(0.0, 1e-300, 3).len() <= 3 && ticks(-1e300, 1e300, 3).len() <= 3);

@@ -132,6 +132,8 @@ pub struct Line {
     pub label: String,
     /// How it is painted.
     pub paint: Paint,
+    /// What it begins at without being measured there: the non-personalized value, at k = 0.
+    pub from: Option<Point>,
     /// Its points, from left to right.
     pub points: Vec<Point>,
 }
@@ -215,6 +217,8 @@ impl ChartSpec {
                 Plot::Lines(plot) => {
                     plot.ticks.retain(|tick| tick.at.is_finite());
                     for line in &mut plot.lines {
+                        line.from = line.from.filter(|point| point.at.is_finite() && point.value.is_finite());
+                        line.from.iter_mut().for_each(|point| interval(&mut point.interval));
                         line.points.retain(|point| point.at.is_finite() && point.value.is_finite());
                         line.points.iter_mut().for_each(|point| interval(&mut point.interval));
                     }

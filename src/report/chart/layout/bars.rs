@@ -16,10 +16,10 @@ const BAR: f64 = 6.4;
 /// Half a diamond.
 const DIAMOND: f64 = 2.7;
 
-/// How wide the labels are; not more than a third of the room.
-pub(super) fn label_width(pen: &Pen, plot: &BarPlot, room: f64) -> f64 {
+/// How wide the labels are.
+pub(super) fn label_width(pen: &Pen, plot: &BarPlot) -> f64 {
     let widths = plot.rows.iter().map(|row| pen.faces.width(&row.label, Weight::Regular, BASE));
-    widths.fold(0.0, f64::max).min(room * 0.36)
+    widths.fold(0.0, f64::max)
 }
 
 /// How high the plot is, its axis included.
@@ -75,7 +75,7 @@ pub(super) fn draw(pen: &mut Pen, plot: &BarPlot, area: Area) {
     let most = ends.chain(references).fold(0.0, f64::max);
     let most = if most > 0.0 { most } else { 1.0 };
     let scale = Scale::new((0.0, most), area.x, area.x + width);
-    let ticks = ticks(0.0, most, ((width / 24.0) as usize).clamp(2, 6));
+    let ticks = ticks(0.0, most, ((width / 20.0) as usize).clamp(3, 6));
 
     for (from, to) in blocks(&rows) {
         let (top, end) = (area.y + from, area.y + to);

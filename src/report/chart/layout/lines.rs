@@ -3,8 +3,9 @@
 use super::super::font::Weight;
 use super::super::scale::{Scale, ticks};
 use super::super::scene::{Anchor, Stroke};
-use super::super::spec::{Line, LinePlot};
-use super::super::theme::method_color;
+use super::super::super::Method;
+use super::super::spec::{Line, LinePlot, Paint, Point};
+use super::super::theme::Color;
 use super::{Area, LINE, Pen, SMALL, Type, axis_lines};
 
 /// From a label to the next one above or below.
@@ -17,7 +18,7 @@ const INSET: f64 = 5.0;
 /// The narrowest panel.
 pub(super) fn narrowest(pen: &Pen, plot: &LinePlot) -> f64 {
     let ticks: f64 = plot.ticks.iter().map(|tick| tick_width(pen, &tick.label, &tick.beneath) + 4.0).sum();
-    102.0_f64.max(ticks.min(150.0) + 60.0)
+    100.0_f64.max(ticks.min(140.0) + 68.0)
 }
 
 fn tick_width(pen: &Pen, label: &str, beneath: &str) -> f64 {
@@ -36,7 +37,7 @@ fn inner_height(plot: &LinePlot, width: f64) -> f64 {
 
 /// How high the panel is beneath its header.
 pub(super) fn height(pen: &Pen, plot: &LinePlot, width: f64) -> f64 {
-    let above = axis_lines(pen, &plot.axis, true, width).len() as f64 * LINE + 2.0;
+    let above = axis_lines(pen, &plot.axis, true, width).len() as f64 * LINE + 4.0;
     above + inner_height(plot, width) + beneath(plot)
 }
 
@@ -52,7 +53,7 @@ pub(super) fn draw(pen: &mut Pen, plot: &LinePlot, area: Area) {
         pen.text(area.x, top + 6.5, &line, pen.small(Anchor::Start));
         top += LINE;
     }
-    top += 2.0;
+    top += 4.0;
     let bottom = area.y + area.height - beneath(plot);
     let (low, high) = heights(plot);
     let up = Scale::new((low, high), bottom, top);
@@ -68,7 +69,7 @@ pub(super) fn draw(pen: &mut Pen, plot: &LinePlot, area: Area) {
         let color = if plot.zero && *value == 0.0 { pen.theme.axis() } else { pen.theme.grid() };
         pen.scene.line("grid", (left, y), (right, y), Stroke::new(color, if plot.zero && *value == 0.0 { 0.7 } else { 0.5 }));
     }
-    let places = plot.ticks.iter().map(|tick| tick.at).chain(plot.lines.iter().flat_map(|line| line.points.iter().map(|point| point.at)));
+    let places = plot.ticks.iter().map(|tick| tick.at).chain(plot.lines.iter().flat_map(all_points).map(|point| point.at));
     let (first, last) = places.fold((f64::INFINITY, f64::NEG_INFINITY), |(first, last), at| (first.min(at), last.max(at)));
     let across = if last > first {
         Scale::new((first, last), left + INSET, right - INSET)
@@ -88,18 +89,28 @@ pub(super) fn draw(pen: &mut Pen, plot: &LinePlot, area: Area) {
         .map(|(line, offset)| line.points.iter().map(|point| (across.at(point.at) + offset, up.at(point.value))).collect())
         .collect();
     for (line, points) in plot.lines.iter().zip(&placed) {
-        let color = method_color(line.paint.method, pen.theme);
+        let color = pen.thin(line.paint.method);
         for (point, (x, _)) in line.points.iter().zip(points) {
-            let Some((low, high)) = point.interval else { continue };
-            let (low, high) = (up.at(low), up.at(high));
-            pen.scene.line("whisker", (*x, low), (*x, high), Stroke::new(color, 0.8));
-            for end in [low, high] {
-                pen.scene.line("cap", (x - 1.4, end), (x + 1.4, end), Stroke::new(color, 0.8));
-            }
+            draw_whisker(pen, &up, *x, point.interval, color);
         }
     }
+    let begin = |point: &Point| (across.at(point.at), up.at(point.value));
     for (line, points) in plot.lines.iter().zip(&placed) {
-        pen.curve(points, line.paint);
+        let points: Vec<(f64, f64)> = line.from.iter().map(begin).chain(points.iter().copied()).collect();
+        pen.curve(&points, line.paint);
+    }
+    // Lines may begin at one point, which is drawn once.
+    let mut beginnings: Vec<(Point, Paint)> = Vec::new();
+    for line in &plot.lines {
+        let Some(from) = line.from else { continue };
+        if !beginnings.iter().any(|(known, _)| *known == from) {
+            beginnings.push((from, Paint { method: Method::NonPersonalized, dash: 0, ..line.paint }));
+        }
+    }
+    for (point, paint) in beginnings {
+        let color = pen.thin(paint.method);
+        draw_whisker(pen, &up, across.at(point.at), point.interval, color);
+        pen.dot(begin(&point), paint);
     }
     for (line, points) in plot.lines.iter().zip(&placed) {
         points.iter().for_each(|&point| pen.dot(point, line.paint));
@@ -107,9 +118,24 @@ pub(super) fn draw(pen: &mut Pen, plot: &LinePlot, area: Area) {
     draw_labels(pen, &plot.lines, &placed, (right, labels), (top, bottom));
 }
 
+fn draw_whisker(pen: &mut Pen, up: &Scale, x: f64, interval: Option<(f64, f64)>, color: Color) {
+    let Some((low, high)) = interval else { return };
+    let (low, high) = (up.at(low), up.at(high));
+    // Behind the lines, and lighter than they are.
+    let stroke = Stroke::new(color.mix(pen.theme.ground(), 0.3), 0.7);
+    pen.scene.line("whisker", (x, low), (x, high), stroke);
+    for end in [low, high] {
+        pen.scene.line("cap", (x - 1.2, end), (x + 1.2, end), stroke);
+    }
+}
+
+fn all_points(line: &Line) -> impl Iterator<Item = &Point> {
+    line.from.iter().chain(&line.points)
+}
+
 /// The lowest and highest that is shown, with some air.
 fn heights(plot: &LinePlot) -> (f64, f64) {
-    let values = plot.lines.iter().flat_map(|line| &line.points).flat_map(|point| {
+    let values = plot.lines.iter().flat_map(all_points).flat_map(|point| {
         let (low, high) = point.interval.unwrap_or((point.value, point.value));
         [point.value, low, high]
     });
@@ -147,7 +173,7 @@ fn offsets(plot: &LinePlot, across: &Scale) -> Vec<f64> {
     places.sort_by(f64::total_cmp);
     let nearest = places.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 0.0).fold(20.0, f64::min);
     let lines = plot.lines.len() as f64;
-    let step = (nearest * 0.5 / lines.max(1.0)).min(2.4);
+    let step = (nearest * 0.72 / lines.max(1.0)).min(3.2);
     let middle = (lines - 1.0) / 2.0;
     (0..plot.lines.len()).map(|number| (number as f64 - middle) * step).collect()
 }
@@ -160,7 +186,7 @@ fn draw_labels(pen: &mut Pen, lines: &[Line], placed: &[Vec<(f64, f64)>], (right
     let heights = spread(&ends.iter().map(|(_, end)| end.1).collect::<Vec<_>>(), top + 2.0, bottom - 2.0);
     for ((at, end), y) in ends.into_iter().zip(heights) {
         let line = &lines[at];
-        let color = method_color(line.paint.method, pen.theme).mix(pen.theme.ink(), 0.15);
+        let color = pen.thin(line.paint.method);
         let (from, to) = ((end.0 + 3.0, end.1), (right + LEADER - 2.0, y));
         if to.0 > from.0 {
             pen.scene.line("leader", from, to, Stroke::new(color, 0.4));

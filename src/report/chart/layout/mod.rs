@@ -101,7 +101,7 @@ pub(super) fn lay_out(chart: &ChartSpec, style: &Style) -> Result<Scene, ChartEr
     }
     y = if chart.panels.is_empty() { empty(&mut pen, &chart.empty, y, room) } else { grid(&mut pen, &chart, y, room) };
     let notes = pen.small(Anchor::Start);
-    y += 2.0;
+    y += 5.0;
     for line in chart.notes.iter().flat_map(|note| pen.faces.wrap(note, Weight::Regular, SMALL, room)).collect::<Vec<_>>() {
         y += LINE;
         pen.text(MARGIN, y, &line, notes);
@@ -125,15 +125,25 @@ fn empty(pen: &mut Pen, message: &str, y: f64, room: f64) -> f64 {
 /// Lays panels on a grid and gives where it ends.
 fn grid(pen: &mut Pen, chart: &ChartSpec, mut y: f64, room: f64) -> f64 {
     let shared = shared_labels(chart);
-    let labels = shared.map_or(0.0, |plot| bars::label_width(pen, plot, room) + bars::LABEL_GAP);
     let narrowest = chart.panels.iter().map(|panel| match &panel.plot {
-        Plot::Bars(plot) if shared.is_none() => bars::label_width(pen, plot, room) + bars::LABEL_GAP + bars::NARROWEST,
+        Plot::Bars(plot) if shared.is_none() => bars::label_width(pen, plot).min(room * 0.36) + bars::LABEL_GAP + bars::NARROWEST,
         Plot::Bars(_) => bars::NARROWEST,
         Plot::Lines(plot) => lines::narrowest(pen, plot),
         Plot::Heat(plot) => heat::narrowest(pen, plot),
     });
     let narrowest = narrowest.fold(1.0, f64::max);
-    let columns = columns_for(chart, room - labels, narrowest);
+    // Labels have a third of the room; where that leaves one of many panels a row, they give some away.
+    let labels_within = |share: f64| {
+        shared.map_or(0.0, |plot| bars::label_width(pen, plot).min(room * share) + bars::LABEL_GAP)
+    };
+    let mut labels = labels_within(0.36);
+    let mut columns = columns_for(chart, room - labels, narrowest);
+    if columns == 1 && chart.panels.len() > 2 {
+        let fewer = labels_within(0.265);
+        if columns_for(chart, room - fewer, narrowest) > 1 {
+            (labels, columns) = (fewer, columns_for(chart, room - fewer, narrowest));
+        }
+    }
     let width = (room - labels - GUTTER * (columns as f64 - 1.0)) / columns as f64;
     for (number, row) in chart.panels.chunks(columns).enumerate() {
         if number > 0 {
@@ -161,7 +171,7 @@ fn grid(pen: &mut Pen, chart: &ChartSpec, mut y: f64, room: f64) -> f64 {
             match &panel.plot {
                 Plot::Bars(plot) if shared.is_some() => bars::draw(pen, plot, area),
                 Plot::Bars(plot) => {
-                    let own = bars::label_width(pen, plot, room).min(width * 0.5);
+                    let own = bars::label_width(pen, plot).min(room * 0.36).min(width * 0.5);
                     bars::draw_labels(pen, plot, x, y, own, width);
                     let taken = own + bars::LABEL_GAP;
                     bars::draw(pen, plot, Area { x: x + taken, width: width - taken, ..area });

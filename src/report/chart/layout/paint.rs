@@ -3,7 +3,7 @@
 use super::super::super::Method;
 use super::super::scene::{Form, Stroke};
 use super::super::spec::Paint;
-use super::super::theme::{FUSION_OUTLINE, method_color};
+use super::super::theme::{Color, FUSION_OUTLINE, Theme, method_color};
 use super::Pen;
 
 /// The dashes of the second, third, … line of a color.
@@ -51,6 +51,14 @@ impl Pen {
         self.scene.shape("line", path(), None, Some(Stroke { dash, ..Stroke::new(color, 1.2) }));
     }
 
+    /// The color of a method's thin lines, which are seen on every ground.
+    pub(super) fn thin(&self, method: Method) -> Color {
+        match method {
+            Method::Fusion if self.theme != Theme::Dark => FUSION_OUTLINE,
+            method => method_color(method, self.theme),
+        }
+    }
+
     /// A point of a line.
     pub(super) fn dot(&mut self, (x, y): (f64, f64), paint: Paint) {
         let color = method_color(paint.method, self.theme);
@@ -59,8 +67,11 @@ impl Pen {
             false => (self.theme.ground(), Stroke::new(color, 1.0)),
         };
         if paint.method == Method::Fusion {
-            self.scene.shape("outline", Form::Circle { x, y, radius: 2.7 }, Some(FUSION_OUTLINE), None);
-            stroke = Stroke::new(color, 1.0);
+            if paint.filled {
+                stroke = Stroke::new(FUSION_OUTLINE, 0.5);
+            } else {
+                self.scene.shape("outline", Form::Circle { x, y, radius: 2.9 }, Some(FUSION_OUTLINE), None);
+            }
         }
         self.scene.shape("point", Form::Circle { x, y, radius: 2.1 }, Some(fill), Some(stroke));
     }
