@@ -1,4 +1,4 @@
-//! What long work shares with whoever waits for it: a token to cancel it and a slot for its progress.
+//! What long work shares with whoever waits for it: a token to cancel it and slots for its progress.
 //!
 //! Knows no domain and no window.
 
@@ -7,7 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Asks running work to stop. Clones share one state; canceling is final.
 #[derive(Debug, Clone, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken(Arc<Cancel>);
+
+#[derive(Debug, Default)]
+struct Cancel {
+    canceled: AtomicBool,
+    parent: Option<CancelToken>,
+}
 
 /// Work ended because its token was canceled. A status more than an error: what was finished stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,14 +26,20 @@ impl CancelToken {
         Self::default()
     }
 
+    /// A token for a part of the work: canceled with this one, or alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Cancel { parent: Some(self.clone()), ..Cancel::default() }))
+    }
+
     /// Asks the work to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.canceled.store(true, Ordering::Release);
     }
 
     /// Whether the work should stop.
     pub fn is_canceled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.canceled.load(Ordering::Acquire) || self.0.parent.as_ref().is_some_and(Self::is_canceled)
     }
 
     /// `Err(Canceled)` once the token is canceled, to be used with `?` between steps.
@@ -91,9 +103,62 @@ impl Progress {
     }
 }
 
+/// A slot that keeps the latest value only: who writes never waits for who reads, and nothing piles up. Clones share it.
+#[derive(Debug)]
+pub struct Latest<T>(Arc<Mutex<Option<Arc<T>>>>);
+
+impl<T> Latest<T> {
+    /// An empty slot.
+    pub fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Puts a value in the place of the one before.
+    pub fn set(&self, value: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(value));
+    }
+
+    /// The latest value; `None` before the first.
+    pub fn get(&self) -> Option<Arc<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<T> Clone for Latest<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_is_canceled_alone_or_with_the_whole() {
+        let whole = CancelToken::new();
+        let (one, other) = (whole.child(), whole.child());
+        one.cancel();
+        assert!(one.is_canceled() && !other.is_canceled() && !whole.is_canceled());
+        whole.cancel();
+        assert!(other.child().is_canceled());
+    }
+
+    #[test]
+    fn a_slot_keeps_the_latest_value() {
+        let slot = Latest::new();
+        assert_eq!(slot.get(), None);
+        let clone = slot.clone();
+        clone.set(1);
+        clone.set(2);
+        assert_eq!(slot.get().as_deref(), Some(&2));
+    }
 
     #[test]
     fn clones_share_one_state() {

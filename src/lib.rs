@@ -14,8 +14,9 @@
 //! - [`prompt`]: what the model reads.
 //! - [`metrics`]: answers to scores.
 //! - [`mod@record`]: what is persisted of a run.
-//! - [`report`]: stored runs to tables, comparisons and files.
+//! - [`run`]: experiments executed, resumed, tuned, scored anew.
 //! - [`store`]: runs, kept in one file.
+//! - [`report`]: stored runs to tables, comparisons and files.
 //! - [`whole_file`]: files that appear whole or not at all.
 //! - [`cli`]: all of it from a terminal.
 
@@ -30,6 +31,7 @@ pub mod prompt;
 pub mod record;
 pub mod report;
 pub mod retrieval;
+pub mod run;
 pub mod search;
 pub mod store;
 pub mod whole_file;

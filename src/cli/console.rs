@@ -114,6 +114,20 @@ impl Console {
         err.flush()
     }
 
+    /// Asks a question on a terminal and says whether the answer was yes; elsewhere nobody agrees.
+    ///
+    /// # Errors
+    /// A terminal that cannot be written or read.
+    pub fn agrees(&self, question: &str) -> io::Result<bool> {
+        if self.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(false);
+        }
+        self.ask(question)?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// Does `work` here while a bar shows its progress, in bytes or in counted things.
     pub fn with_progress<T>(&self, unit: Unit, work: impl FnOnce(&Progress) -> T) -> T {
         let progress = Progress::new();

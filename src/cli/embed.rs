@@ -124,7 +124,8 @@ impl Embed {
     /// Loads the encoder, encodes and prints.
     pub fn run(self, console: &Console) -> Result<Outcome, CliError> {
         let texts = self.read_texts()?;
-        let found = self.folder.resolve(&self.model)?;
+        let workplace = self.folder.workplace()?;
+        let found = workplace.resolve(&self.model)?;
         let mut options = EncoderOptions {
             device: self.device,
             precision: self.precision.into(),
@@ -140,7 +141,7 @@ impl Embed {
         };
         let start = Instant::now();
         let mut encoder = console.with_progress(Unit::Bytes, |progress| {
-            self.folder.load_encoder(&found, &mut options, console.cancel(), progress)
+            workplace.load_encoder(&found, &mut options, console.cancel(), progress)
         })?;
         let load_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();

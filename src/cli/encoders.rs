@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use clap::Args;
 use serde_json::json;
@@ -12,9 +12,11 @@ use super::model_choice::ModelsFolder;
 use super::selection::system_cache_folder;
 use super::text::plain;
 use super::{Console, Unit};
+use crate::model::DeviceChoice;
 use crate::model::embeddings::SharedEncoder;
-use crate::model::{DeviceChoice, EncoderOptions};
+use crate::model::registry::RegistryError;
 use crate::retrieval::{BuildError, DenseConfig, EncoderSource};
+use crate::run::Workplace;
 
 /// Where encoders compute and keep their vectors.
 #[derive(Debug, Clone, Args)]
@@ -47,12 +49,13 @@ impl EmbeddingsFolder {
     }
 }
 
-/// Loads encoders when a retriever asks for them, each once.
+/// Loads encoders when a retriever asks for them, each once, and shows that.
 pub(super) struct Encoders<'a> {
     arguments: &'a EncoderArgs,
     folder: Option<PathBuf>,
     console: &'a Console,
-    loaded: Mutex<Vec<(DenseConfig, Arc<SharedEncoder>)>>,
+    /// Made when the first encoder is asked for: without one it does not matter where models are.
+    workplace: OnceLock<Workplace>,
     told: AtomicBool,
 }
 
@@ -60,32 +63,25 @@ impl<'a> Encoders<'a> {
     /// With vectors kept in the cache folder unless the arguments say otherwise.
     pub(super) fn new(arguments: &'a EncoderArgs, cache: Option<&Path>, console: &'a Console) -> Self {
         let folder = arguments.folder.within(cache);
-        Self { arguments, folder, console, loaded: Mutex::default(), told: AtomicBool::new(false) }
+        Self { arguments, folder, console, workplace: OnceLock::new(), told: AtomicBool::new(false) }
     }
 
-    fn loaded(&self) -> MutexGuard<'_, Vec<(DenseConfig, Arc<SharedEncoder>)>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    fn workplace(&self) -> Result<&Workplace, RegistryError> {
+        if let Some(workplace) = self.workplace.get() {
+            return Ok(workplace);
+        }
+        let arguments = self.arguments;
+        let workplace = arguments
+            .models
+            .workplace()?
+            .with_embeddings(self.folder.clone())
+            .with_threads(arguments.threads.map_or(0, NonZero::get))
+            .with_encoder_device(arguments.device);
+        Ok(self.workplace.get_or_init(|| workplace))
     }
 
-    fn load(&self, wanted: &DenseConfig) -> Result<SharedEncoder, BuildError> {
-        let threads = self.arguments.threads.map_or(0, NonZero::get);
-        let mut options = EncoderOptions {
-            device: self.arguments.device,
-            threads,
-            pooling: wanted.pooling,
-            normalize: wanted.normalize,
-            prefixes: wanted.prefixes.clone(),
-            max_tokens: wanted.max_tokens,
-            ..EncoderOptions::default()
-        };
-        let resolve = || self.arguments.models.registry()?.resolve(&wanted.model);
-        let found = resolve().map_err(|error| BuildError::Model(Box::new(error)))?;
-        let models = &self.arguments.models;
-        let load = |progress: &_| models.load_encoder(&found, &mut options, self.console.cancel(), progress);
-        self.console
-            .with_progress(Unit::Bytes, load)
-            .and_then(|encoder| SharedEncoder::new(encoder, threads, self.folder.as_deref()))
-            .map_err(|source| BuildError::Encoder { model: wanted.model.clone(), source: Box::new(source) })
+    fn loaded(&self) -> Vec<(DenseConfig, Arc<SharedEncoder>)> {
+        self.workplace.get().map(Workplace::encoders).unwrap_or_default()
     }
 
     /// Says, once, that vectors are not kept, and why.
@@ -100,7 +96,7 @@ impl<'a> Encoders<'a> {
     /// Says what the encoders had to do.
     pub(super) fn tell(&self) {
         self.tell_trouble();
-        for (config, encoder) in self.loaded().iter() {
+        for (config, encoder) in self.loaded() {
             let counts = encoder.counts();
             self.console.note(&format!(
                 "{}: {} vectors, {} of them encoded now and {} from the cache",
@@ -135,14 +131,10 @@ impl<'a> Encoders<'a> {
 
 impl EncoderSource for Encoders<'_> {
     fn encoder(&self, wanted: &DenseConfig) -> Result<Arc<SharedEncoder>, BuildError> {
-        // Which identity is asked for does not change what is loaded.
-        let wanted = DenseConfig { identity: None, ..wanted.clone() };
-        let known = self.loaded().iter().find(|(config, _)| *config == wanted).map(|(_, one)| one.clone());
-        if let Some(encoder) = known {
-            return Ok(encoder);
-        }
-        let encoder = Arc::new(self.load(&wanted)?);
-        self.loaded().push((wanted, encoder.clone()));
+        let workplace = self.workplace().map_err(|error| BuildError::Model(Box::new(error)))?;
+        let cancel = self.console.cancel();
+        let load = |progress: &_| workplace.shared_encoder(wanted, cancel, progress);
+        let encoder = self.console.with_progress(Unit::Bytes, load)?;
         self.tell_trouble();
         Ok(encoder)
     }

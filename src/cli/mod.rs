@@ -4,26 +4,39 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data has errors, 130 canceled.
 
 pub mod answers;
+mod chart;
 mod check;
+mod compare;
 mod console;
+mod delete;
 mod devices;
 mod embed;
 mod embeddings;
 mod encoders;
+mod export;
 mod generate;
 mod get;
 mod import_avocado;
+mod list;
+mod merge;
 pub mod model_choice;
 pub mod models;
 mod prompt;
 mod rank;
+mod rescore;
+mod run_choice;
+mod run_words;
 mod sample_data;
 mod samples;
 pub mod score;
 mod search;
 mod selection;
 mod show;
+mod show_run;
+mod store;
 pub mod store_choice;
+mod table;
+mod table_text;
 mod text;
 
 use std::ffi::OsString;
@@ -31,11 +44,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use chart::ChartCommandError;
 pub use console::{Console, Unit};
 pub use embed::EmbedError;
 pub use embeddings::EmbeddingsError;
+pub use export::ExportError;
 pub use get::GetCommandError;
 pub use prompt::ShowPromptError;
+pub use run_choice::RunChoiceError;
 pub use score::ScoreError;
 pub use selection::{DatasetSelection, NoSuchId, SampleChoice, SelectionError};
 
@@ -45,7 +61,9 @@ use crate::dataset::sample_set::SampleSetError;
 use crate::model::ModelError;
 use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
+use crate::report::compare::CompareError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
+use crate::run::RunError;
 use crate::search::SearchError;
 use crate::store::StoreError;
 
@@ -74,8 +92,12 @@ enum Command {
     Embed(embed::Embed),
     /// List the datasets under files and folders, and report what is wrong with them.
     Check(check::Check),
-    /// Show one sample with its profile.
+    /// Show a run, one prediction of it, or one sample of a dataset with its profile.
     Show(show::Show),
+    List(list::ListArgs),
+    Delete(delete::DeleteArgs),
+    Merge(merge::MergeArgs),
+    Store(store::StoreArgs),
     Search(search::SearchArgs),
     Rank(rank::RankArgs),
     Prompt(prompt::ShowPrompt),
@@ -83,11 +105,16 @@ enum Command {
     Embeddings(embeddings::EmbeddingsArgs),
     /// Score outputs against golds, as the official evaluation does.
     Score(score::ScoreArgs),
+    Rescore(rescore::RescoreArgs),
     SampleData(sample_data::SampleData),
     Get(get::GetArgs),
     Models(models::Models),
     Devices(devices::Devices),
     ImportAvocado(import_avocado::ImportArgs),
+    Table(table::TableArgs),
+    Compare(compare::CompareArgs),
+    Export(export::ExportArgs),
+    Chart(chart::ChartArgs),
 }
 
 /// How a command that did its work ended.
@@ -155,6 +182,9 @@ pub enum CliError {
     /// Searching, or building a search index, failed.
     #[error(transparent)]
     Search(SearchError),
+    /// A run could not be executed or scored.
+    #[error(transparent)]
+    Run(Box<RunError>),
     /// A prompt could not be built.
     #[error(transparent)]
     Prompt(#[from] ShowPromptError),
@@ -167,6 +197,24 @@ pub enum CliError {
     /// Mails could not be put in.
     #[error(transparent)]
     Import(ImportError),
+    /// The arguments choose no runs.
+    #[error(transparent)]
+    RunChoice(#[from] RunChoiceError),
+    /// Two runs could not be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// A chart could not be drawn.
+    #[error(transparent)]
+    Chart(#[from] ChartCommandError),
+    /// Results could not be written to a file.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The arguments do not go together.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// No prediction of the run is of that sample.
+    #[error(transparent)]
+    NoPrediction(#[from] show_run::NoPrediction),
     /// The store of runs could not be used.
     #[error(transparent)]
     Store(StoreError),
@@ -244,6 +292,16 @@ impl From<SearchError> for CliError {
     }
 }
 
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Canceled(canceled) => Self::Canceled(canceled),
+            RunError::Store(error) => error.into(),
+            other => Self::Run(Box::new(other)),
+        }
+    }
+}
+
 impl From<ModelError> for CliError {
     fn from(error: ModelError) -> Self {
         match error {
@@ -272,7 +330,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             console.error(&error);
-            ExitCode::FAILURE
+            if matches!(error, CliError::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -283,15 +341,24 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Embed(embed) => embed.run(console),
         Command::Check(arguments) => arguments.run(console),
         Command::Show(arguments) => arguments.run(console),
+        Command::List(arguments) => list::run(&arguments, console),
+        Command::Delete(arguments) => delete::run(&arguments, console),
+        Command::Merge(arguments) => merge::run(&arguments, console),
+        Command::Store(arguments) => store::run(&arguments, console),
         Command::Search(arguments) => search::run(&arguments, console),
         Command::Rank(arguments) => rank::run(&arguments, console),
         Command::Prompt(arguments) => prompt::run(&arguments, console),
         Command::Embeddings(arguments) => embeddings::run(&arguments, console),
         Command::Score(arguments) => score::run(&arguments, console),
+        Command::Rescore(arguments) => rescore::run(&arguments, console),
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),
         Command::Models(arguments) => models::run(arguments, console),
         Command::Devices(arguments) => devices::run(&arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
+        Command::Table(arguments) => table::run(&arguments, console),
+        Command::Compare(arguments) => compare::run(&arguments, console),
+        Command::Export(arguments) => export::run(&arguments, console),
+        Command::Chart(arguments) => chart::run(&arguments, console),
     }
 }

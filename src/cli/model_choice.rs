@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::CliError;
-use crate::jobs::{CancelToken, Progress};
+use crate::model::Precision;
 use crate::model::registry::{Registry, RegistryError, Resolved};
-use crate::model::{Encoder, EncoderOptions, ModelError, Precision, load_encoder};
+use crate::run::Workplace;
 
 /// The kind of numbers a model computes with.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -56,25 +56,12 @@ impl ModelsFolder {
         Ok(Registry::new(folder))
     }
 
-    /// Loads the encoder that was found. What the options leave open is filled in with what is known of the model, its
-    /// fingerprint included, so that a large file is not read for it each time.
+    /// A workplace with these models, and nothing kept.
     ///
     /// # Errors
-    /// As [`load_encoder`].
-    pub fn load_encoder(
-        &self,
-        found: &Resolved,
-        options: &mut EncoderOptions,
-        cancel: &CancelToken,
-        progress: &Progress,
-    ) -> Result<Box<dyn Encoder>, ModelError> {
-        found.fill(options);
-        if found.manifest.is_some()
-            && let Ok(registry) = self.registry()
-        {
-            options.fingerprint = Some(registry.fingerprint(&found.path, cancel, progress)?);
-        }
-        load_encoder(&found.path, options, cancel, progress)
+    /// As [`ModelsFolder::registry`].
+    pub fn workplace(&self) -> Result<Workplace, RegistryError> {
+        Ok(Workplace::new(self.registry()?))
     }
 
     /// What a name, path or script stands for.

@@ -526,7 +526,7 @@ fn line_of<'a>(sample: &'a Sample, prompt: &'a Prompt) -> Line<'a> {
 }
 
 /// A piece as a terminal shows it: struck out if the model does not read it, or between brackets elsewhere.
-fn marked(piece: Marked<'_>, strike: bool) -> String {
+pub(super) fn marked(piece: Marked<'_>, strike: bool) -> String {
     let text = safe(piece.text);
     match (piece.mark, strike) {
         (Mark::Read, _) => text,

@@ -1,7 +1,5 @@
 //! Work on every sample of a dataset, many at once and in order, in bounded memory.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
 use super::{CliError, Console, Unit};
@@ -9,12 +7,10 @@ use crate::dataset::Dataset;
 use crate::jobs::Progress;
 use crate::lamp::Sample;
 use crate::retrieval::{Problem, Retriever};
+use crate::run::Window;
 
 /// Samples that a thread works on before the results are taken: enough that threads seldom wait for the slowest.
 const BATCH_A_THREAD: usize = 32;
-
-/// The most that is gathered to be prepared together, unless a single sample has more: samples, texts, and bytes of records.
-const GATHERED: [usize; 3] = [512, 8192, 1 << 23];
 
 /// What preparing is to whoever watches.
 const ENCODING: &str = "Encoding";
@@ -94,7 +90,7 @@ fn prepared<T: Send>(
     progress.start(ENCODING, (texts * retriever.preparations()) as u64);
     let mut start = 0;
     while start < dataset.len() {
-        let indices = gathered(dataset, start);
+        let indices = start..start + Window::PREPARED.fitting(dataset, start..dataset.len());
         start = indices.end;
         let read = |index| {
             console.cancel().check()?;
@@ -116,19 +112,4 @@ fn prepared<T: Send>(
         }
     }
     Ok(())
-}
-
-/// The samples from `start` on that are prepared together, at least one.
-fn gathered(dataset: &Dataset, start: usize) -> Range<usize> {
-    let mut sums = [0; 3];
-    let fits = |index: &usize| {
-        let Some(record) = dataset.summary(*index) else { return false };
-        let added = [1, record.profile_entries + 1, record.record_bytes];
-        sums.iter_mut().zip(added).zip(GATHERED).all(|((sum, added), most)| {
-            *sum += added;
-            *sum <= most
-        })
-    };
-    let count = (start..dataset.len()).take_while(fits).count().max(1);
-    start..start + count
 }

@@ -13,6 +13,7 @@ use crate::metrics::{
     Aggregate, Bootstrap, MeteorStages, MetricsError, SACREBLEU_SIGNATURE, SampleScore, ScoreSet, Scorer,
     WordNet, WordNetError,
 };
+use crate::report;
 
 /// How many ids an error names.
 const NAMED_IDS: usize = 5;
@@ -269,7 +270,12 @@ fn find_wordnet(given: Option<&Path>) -> Result<Option<WordNet>, ScoreError> {
     let Some(folder) = given.map(Path::to_owned).or_else(from_environment).or_else(of_system) else {
         return Ok(None);
     };
-    Ok(Some(WordNet::load(|file| std::fs::read(folder.join(file)))?))
+    load_wordnet(&folder).map(Some)
+}
+
+/// Reads WordNet's dictionary folder.
+pub(super) fn load_wordnet(folder: &Path) -> Result<WordNet, ScoreError> {
+    Ok(WordNet::load(|file| std::fs::read(folder.join(file)))?)
 }
 
 fn metrics(args: &ScoreArgs, task: Task) -> &'static [Metric] {
@@ -361,12 +367,8 @@ fn table(results: &[TaskResult]) -> String {
     super::text::table(&rows, &[2, 4, 5])
 }
 
-fn csv_writer<W: std::io::Write>(out: W) -> csv::Writer<W> {
-    csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out)
-}
-
 fn csv_text(results: &[TaskResult]) -> std::io::Result<String> {
-    let mut csv = csv_writer(Vec::new());
+    let mut csv = report::csv::writer(Vec::new());
     csv.write_record([
         "task",
         "metric",
@@ -413,26 +415,23 @@ fn write_samples(args: &ScoreArgs, path: &Path, results: &[TaskResult]) -> Resul
     }
     columns.sort_unstable();
     columns.dedup();
-    let mut csv = csv_writer(std::fs::File::create(path)?);
+    let mut csv = report::csv::writer(std::fs::File::create(path)?);
     let names = columns.iter().map(|metric| metric.id());
     csv.write_record(["task", "id", "parsed"].into_iter().chain(names).chain(["output", "gold"]))?;
     for result in results {
         for ([id, output, gold], score) in result.records.iter().zip(result.set.scores()) {
-            let mut row =
-                vec![result.aggregate.task.id().to_owned(), plain_cell(id), score.parsed().to_string()];
+            let mut row = vec![
+                result.aggregate.task.id().to_owned(),
+                report::csv::text_cell(id),
+                score.parsed().to_string(),
+            ];
             row.extend(
                 columns.iter().map(|&m| score.value(m).map_or_else(String::new, |value| value.to_string())),
             );
-            row.extend([plain_cell(output), plain_cell(gold)]);
+            row.extend([report::csv::text_cell(output), report::csv::text_cell(gold)]);
             csv.write_record(row)?;
         }
     }
     csv.flush()?;
     Ok(())
-}
-
-/// A text that no spreadsheet takes for a formula.
-fn plain_cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if formula { format!("'{text}") } else { text.to_owned() }
 }

@@ -118,7 +118,29 @@ impl ScoreSet {
     }
 }
 
+/// Figures of a run that is still at work: in a fixed room, whatever the number of samples.
+#[derive(Debug, Clone)]
+pub struct LiveFigures(Sums);
+
+impl LiveFigures {
+    /// Of no sample yet.
+    pub fn new(task: Task) -> Self {
+        Self(Sums::new(task))
+    }
+
+    /// Adds a sample's score.
+    pub fn add(&mut self, score: &SampleScore) {
+        self.0.add(score);
+    }
+
+    /// A figure over the samples so far; `None` without samples or for a metric of another kind of task.
+    pub fn figure(&self, metric: Metric) -> Option<f64> {
+        self.0.figure(metric)
+    }
+}
+
 /// What the figures are computed from: sums over samples.
+#[derive(Debug, Clone)]
 struct Sums {
     samples: usize,
     correct: usize,

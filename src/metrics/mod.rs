@@ -19,7 +19,7 @@ mod sentences;
 mod wordnet;
 mod words;
 
-pub use aggregate::{Aggregate, Figure, ScoreSet};
+pub use aggregate::{Aggregate, Figure, LiveFigures, ScoreSet};
 pub use answer::{Answer, Parsing, Prediction, farthest_rating, parse_answer, python_float};
 pub use bleu::{Bleu, BleuStats, SACREBLEU_SIGNATURE};
 pub use bootstrap::{Bootstrap, Interval};

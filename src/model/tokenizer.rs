@@ -67,6 +67,20 @@ pub trait TextTokenizer: Send + Sync {
     /// The token ids of a text with the model's special tokens added (T5: end-of-sequence last). Never cut.
     fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError>;
 
+    /// The same, but at most `max_length` tokens: the text loses its end, and the special tokens stay in their places.
+    fn encode_cut(&self, text: &str, max_length: usize) -> Result<Vec<u32>, TokenizerError> {
+        let whole = self.encode(text)?;
+        if whole.len() <= max_length {
+            return Ok(whole);
+        }
+        let special = self.special_tokens().min(whole.len());
+        let kept = self.encode_start(text, max_length.saturating_sub(special))?.ids;
+        let begins = |&at: &usize| whole[at..].starts_with(&kept);
+        let before = (0..=special).find(begins).unwrap_or(0);
+        let after = whole.len() - (special - before);
+        Ok([&whole[..before], &kept, &whole[after..]].concat())
+    }
+
     /// The first `limit` tokens of a text without special tokens, and where in the text each ends. They are those
     /// of the whole text: `encode_start(text, n)` is `encode_start(text, m)` cut at n, for every m above n.
     fn encode_start(&self, text: &str, limit: usize) -> Result<TextStart, TokenizerError>;

@@ -172,6 +172,22 @@ impl Prompt {
         pieces
     }
 
+    /// The text, and what was done to it as JSON without the text: how a prompt is stored.
+    pub fn into_parts(mut self) -> (String, String) {
+        let text = std::mem::take(&mut self.text);
+        // Texts, numbers and ranges: there is nothing that could fail to be written.
+        let report = serde_json::to_string(&self).unwrap_or_default();
+        (text, report)
+    }
+
+    /// The prompt that [`Prompt::into_parts`] took apart.
+    ///
+    /// # Errors
+    /// A report that is none.
+    pub fn from_parts(text: String, report: &str) -> Result<Self, serde_json::Error> {
+        Ok(Self { text, ..serde_json::from_str(report)? })
+    }
+
     /// How many tokens the model reads: all of them, or as many as it can.
     pub fn tokens_read(&self) -> usize {
         self.tokens.min(self.max_length)

@@ -260,7 +260,8 @@ pub fn adjust_over_tasks(comparisons: &mut [RunComparison]) {
 
 /// The pairs of runs that differ as the two given do, over other tasks of the same setting and split: each pair is over the same
 /// samples, and its runs have the model, retriever, prompt settings and generation of the first and of the second. In the
-/// benchmark's order, the given pair among them; of equal runs the latest counts.
+/// benchmark's order, the given pair among them; of equal runs the latest counts, and of several partners one with the same
+/// wording of the template.
 pub fn over_tasks<'r>(
     runs: &'r [RunRecord],
     first: &RunRecord,
@@ -268,16 +269,22 @@ pub fn over_tasks<'r>(
 ) -> Vec<(&'r RunRecord, &'r RunRecord)> {
     let place = |run: &RunRecord| (run.spec.dataset.setting, run.spec.dataset.split);
     let of_side = |side: &RunRecord| {
-        let method = settings(side);
+        let wanted = settings(side);
         let mut found: Vec<&RunRecord> =
-            runs.iter().filter(|run| place(run) == place(side) && settings(run) == method).collect();
-        found.sort_by_key(|run| Reverse(run.id));
+            runs.iter().filter(|run| place(run) == place(side) && settings(run) == wanted).collect();
+        found.sort_by_key(|run| (run.id != side.id, Reverse(run.id)));
         found
     };
+    let wording = |run: &RunRecord| run.spec.prompt.as_ref().map(|prompt| prompt.template_toml.clone());
     let (firsts, seconds) = (of_side(first), of_side(second));
     let mut pairs: Vec<(&RunRecord, &RunRecord)> = Vec::new();
     for one in firsts {
-        let partner = seconds.iter().find(|other| other.spec.dataset == one.spec.dataset);
+        let over_same = |other: &&&RunRecord| other.spec.dataset == one.spec.dataset;
+        let given = (one.id == first.id).then_some(second.id);
+        let partner = seconds
+            .iter()
+            .filter(over_same)
+            .min_by_key(|other| (given != Some(other.id), wording(other) != wording(one)));
         if let Some(other) = partner
             && pairs.iter().all(|(taken, _)| taken.spec.dataset != one.spec.dataset)
         {

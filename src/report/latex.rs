@@ -1,14 +1,16 @@
 //! A result table in LaTeX with booktabs, to `\input` into a paper or to typeset by itself.
 //!
-//! The part to `\input` needs `booktabs` and `multirow`-free plain LaTeX besides; it is ASCII, so that any engine and encoding
-//! reads it.
+//! The part to `\input` needs the package `booktabs` and nothing else; it is ASCII, so that any engine and encoding reads it.
 
 use std::fmt::Write;
 
-use super::{MethodColumn, ModelBlock, ResultTable, Row, Section, markdown, words};
+use super::{ModelBlock, ResultTable, Row, Section, words};
 
 /// Columns of methods that a page's width holds; more go into a further tabular beneath.
 const METHODS_ACROSS: usize = 5;
+
+/// Letters that a method's heading is broken to.
+const HEADING: usize = 18;
 
 /// The table: a `table` environment for each setting, split and model, with its caption. `standalone` makes it a document of its
 /// own.
@@ -24,10 +26,14 @@ pub fn latex(table: &ResultTable, standalone: bool) -> String {
     }
     let mut remarks: Vec<String> =
         words::legend(table, "Bold").into_iter().chain(words::remarks(table)).collect();
-    remarks.extend(published(table));
+    let published = words::published_lines(table);
+    remarks.extend(published.into_iter().map(|line| format!("Published, {line}")));
     for section in &table.sections {
         for block in &section.blocks {
             environment(section, block, &mut out);
+        }
+        if standalone {
+            out.push_str("\\clearpage\n"); // LaTeX keeps a few floats only
         }
     }
     if !remarks.is_empty() {
@@ -66,7 +72,9 @@ fn tabular(block: &ModelBlock, shown: std::ops::Range<usize>, out: &mut String) 
     let columns = block.columns.get(shown.clone()).unwrap_or_default();
     let _ = writeln!(out, "\\begin{{tabular}}{{@{{}}llr{}@{{}}}}", "r".repeat(columns.len()));
     out.push_str("\\toprule\n");
-    let heads: Vec<Vec<String>> = columns.iter().map(MethodColumn::lines).collect();
+    let broken = |line: &String| words::broken(line, HEADING, |text| text.chars().count());
+    let heads: Vec<Vec<String>> =
+        columns.iter().map(|column| column.lines().iter().flat_map(broken).collect()).collect();
     for line in 0..heads.iter().map(Vec::len).max().unwrap_or(1) {
         let first = if line == 0 { "Task & Metric & $n$" } else { " & & " };
         out.push_str(first);
@@ -76,7 +84,12 @@ fn tabular(block: &ModelBlock, shown: std::ops::Range<usize>, out: &mut String) 
         out.push_str(" \\\\\n");
     }
     out.push_str("\\midrule\n");
-    for row in &block.rows {
+    // Further methods repeat no task that none of them was tried on.
+    let tried = |row: &&Row| {
+        shown.start == 0
+            || row.cells.get(shown.clone()).is_some_and(|cells| cells.iter().any(Option::is_some))
+    };
+    for row in block.rows.iter().filter(tried) {
         lines(row, shown.clone(), out);
     }
     out.push_str("\\bottomrule\n\\end{tabular}\n");
@@ -85,7 +98,7 @@ fn tabular(block: &ModelBlock, shown: std::ops::Range<usize>, out: &mut String) 
 /// A row's lines: the figures; beneath them the differences, and what tunings chose.
 fn lines(row: &Row, shown: std::ops::Range<usize>, out: &mut String) {
     let cells = row.cells.get(shown).unwrap_or_default();
-    let n = escaped(&markdown::n(row)).replace("--", "--");
+    let n = escaped(&words::n(row));
     let _ = write!(out, "{} & {} & {n}", escaped(&row.task_label()), escaped(&row.metric_label()));
     for cell in cells {
         let Some(cell) = cell else {
@@ -101,8 +114,9 @@ fn lines(row: &Row, shown: std::ops::Range<usize>, out: &mut String) {
         let _ = write!(out, " & {figure}{star}{around}");
     }
     out.push_str(" \\\\\n");
-    let beneath: [Vec<Option<String>>; 2] = [
+    let beneath: [Vec<Option<String>>; 3] = [
         cells.iter().map(|cell| cell.as_ref()?.difference_percent.map(words::percent)).collect(),
+        cells.iter().map(|cell| words::seeds(cell.as_ref()?)).collect(),
         cells.iter().map(|cell| words::choice(cell.as_ref()?)).collect(),
     ];
     for texts in beneath.iter().filter(|texts| texts.iter().any(Option::is_some)) {
@@ -117,23 +131,6 @@ fn lines(row: &Row, shown: std::ops::Range<usize>, out: &mut String) {
         }
         out.push_str(" \\\\\n");
     }
-}
-
-fn published(table: &ResultTable) -> Vec<String> {
-    let mut lines = Vec::new();
-    for section in &table.sections {
-        for row in section.blocks.iter().flat_map(|block| &block.rows) {
-            for figure in row.cells.iter().flatten().flat_map(|cell| &cell.published) {
-                let text = words::published(row.metric, figure);
-                let line =
-                    format!("Published, {}, {} {}: {text}", section.title(), row.task, row.metric.name());
-                if !lines.contains(&line) {
-                    lines.push(line);
-                }
-            }
-        }
-    }
-    lines
 }
 
 /// A text that means nothing to LaTeX, in ASCII; letters that no font of every installation has are given by their code.

@@ -25,12 +25,18 @@ pub fn markdown(table: &ResultTable) -> String {
         let line = if line.starts_with("**Bold**") { line } else { escaped(&line) };
         let _ = writeln!(out, "- {line}");
     }
-    published(table, &mut out);
+    let published = words::published_lines(table);
+    if !published.is_empty() {
+        out.push_str("\nPublished figures of the same task, setting, split and metric:\n\n");
+        for line in published {
+            let _ = writeln!(out, "- {}", escaped(&line));
+        }
+    }
     out
 }
 
 fn cells(row: &Row) -> Vec<String> {
-    let mut cells = vec![row.task_label(), row.metric_label(), n(row)];
+    let mut cells = vec![row.task_label(), row.metric_label(), words::n(row)];
     cells.extend(row.cells.iter().map(|cell| {
         let Some(cell) = cell else { return "–".to_owned() };
         let figure = words::figure(row.metric, cell.value);
@@ -42,52 +48,13 @@ fn cells(row: &Row) -> Vec<String> {
         if !words::star(cell).is_empty() {
             text.push_str("\\*");
         }
-        let beneath = [cell.difference_percent.map(words::percent), words::choice(cell)];
+        let beneath = [cell.difference_percent.map(words::percent), words::seeds(cell), words::choice(cell)];
         for line in beneath.into_iter().flatten() {
             let _ = write!(text, "<br>{}", escaped(&line));
         }
         text
     }));
     cells
-}
-
-/// The row's scored samples: `60`, or `58–60` where cells differ.
-pub(super) fn n(row: &Row) -> String {
-    match row.n() {
-        Some((fewest, most)) if fewest != most => format!("{fewest}–{most}"),
-        Some((n, _)) => n.to_string(),
-        None => String::new(),
-    }
-}
-
-fn published(table: &ResultTable, out: &mut String) {
-    let mut lines = Vec::new();
-    for section in &table.sections {
-        for block in &section.blocks {
-            for row in &block.rows {
-                for (column, cell) in block.columns.iter().zip(&row.cells) {
-                    for figure in cell.iter().flat_map(|cell| &cell.published) {
-                        let figure = words::published(row.metric, figure);
-                        let (task, metric) = (row.task, row.metric.name());
-                        let line = format!(
-                            "{}, {task}, {metric}, beside {}: {figure}",
-                            section.title(),
-                            column.label()
-                        );
-                        if !lines.contains(&line) {
-                            lines.push(line);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    if !lines.is_empty() {
-        out.push_str("\nPublished figures of the same task, setting, split and metric:\n\n");
-        lines.iter().for_each(|line| {
-            let _ = writeln!(out, "- {}", escaped(line));
-        });
-    }
 }
 
 /// A text that means nothing to Markdown.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::StoreError;
+use super::connect::FileId;
 
 /// The right of this program to work on a run. Given up when dropped, and by the system when the program ends.
 #[derive(Debug)]
@@ -67,22 +68,22 @@ pub(super) fn is_held(store: &Path, key: &str) -> bool {
     }
 }
 
-/// Whether the open file is the one at the path.
-#[cfg(unix)]
+/// The short key of a run that some program has claimed, if there is one.
+pub(super) fn any_held(store: &Path) -> Option<String> {
+    fs::read_dir(folder(store)).ok()?.flatten().find_map(|entry| {
+        let name = entry.file_name();
+        let key = name.to_str()?.strip_suffix(".lock")?;
+        is_held(store, key).then(|| key.get(..8).unwrap_or(key).to_owned())
+    })
+}
+
+/// Whether the open file is the one at the path. Where files cannot be told apart none is removed, so that it is.
 fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let own = file.metadata()?;
     match fs::metadata(path) {
-        Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
+        Ok(there) => Ok(FileId::of(&file.metadata()?) == FileId::of(&there)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Elsewhere no lock file is removed while another program could open it.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> std::io::Result<bool> {
-    Ok(true)
 }
 
 impl Drop for Claim {

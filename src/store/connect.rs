@@ -61,9 +61,44 @@ pub(super) fn head(path: &Path) -> Result<Head, StoreError> {
     })
 }
 
+/// Which file lies at a path. Where the system does not tell files apart, only whether there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId(u64, u64);
+
+impl FileId {
+    /// # Errors
+    /// What the system says of the path, also that there is no file.
+    pub(super) fn at(path: &Path) -> Result<Self, StoreError> {
+        fs::metadata(path).map(|found| Self::of(&found)).map_err(|source| StoreError::file(path, source))
+    }
+
+    #[cfg(unix)]
+    pub(super) fn of(file: &fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self(file.dev(), file.ino())
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn of(_: &fs::Metadata) -> Self {
+        Self(0, 0)
+    }
+}
+
+/// The bytes that a store and its log take.
+pub(super) fn size(path: &Path) -> u64 {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+    size(path) + size(&super::rescue::beside(path, "-wal"))
+}
+
+/// Whether two paths lead to one file.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Opens a store for writing, makes it if there is none, and brings it to the present form.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
-    match head(path)? {
+    let head = head(path)?;
+    match head {
         Head::Other => return Err(StoreError::NotAStore { path: path.to_owned() }),
         Head::Absent => {
             if let Some(folder) = path.parent() {
@@ -83,6 +118,10 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::ReadOnly { path: path.to_owned() });
     }
     set(&connection).map_err(sql)?;
+    if head != Head::Store {
+        // How the file is laid out is settled by the first that is written to it, and asking again would write.
+        connection.execute_batch("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL").map_err(sql)?;
+    }
     migrate(&mut connection, path)?;
     // Kept in the file, and possible only once there is something in it.
     connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)).map_err(sql)?;
@@ -94,8 +133,7 @@ fn set(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     // With a log, NORMAL loses nothing to a killed program, and to a power loss at most the last transactions, whole.
     connection.execute_batch(
-        "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = NORMAL; \
-         PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864; \
+        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864; \
          PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
     )
 }
@@ -174,7 +212,7 @@ fn cannot_open(path: &Path, error: rusqlite::Error) -> StoreError {
 }
 
 /// The path as a URI, in which SQLite takes settings.
-fn address(path: &Path, settings: &str) -> PathBuf {
+pub(super) fn address(path: &Path, settings: &str) -> PathBuf {
     let bytes = path.as_os_str().as_encoded_bytes();
     let mut text = String::from(if bytes.starts_with(b"/") { "file:" } else { "file:///" });
     for &byte in bytes {

@@ -58,7 +58,7 @@ pub enum StoreError {
     /// Written by an older program, and it cannot be brought to the present form since it was opened for reading only.
     #[error(
         "{path} was written by an older Lamplight (form {version}, and this program writes {known}) and must be \
-         brought up to date first; `lamplight store check` does it, in a copy if this place cannot be written", path = path.display()
+         brought up to date first, where it can be written; `lamplight store check` does it", path = path.display()
     )]
     Older {
         /// The store.
@@ -129,6 +129,34 @@ pub enum StoreError {
         /// Its number.
         run: RunId,
     },
+    /// A store cannot be merged into itself.
+    #[error("{path} is the store itself; name another one to merge into it", path = path.display())]
+    MergeWithItself {
+        /// The store.
+        path: PathBuf,
+    },
+    /// The store was deleted or replaced while this program wrote to it, and could not be written back.
+    #[error(
+        "{path} was deleted or replaced while this program wrote to it, and what it held could not be put back; \
+         {}", rescue_words(.kept), path = path.display()
+    )]
+    Lost {
+        /// Where the store was.
+        path: PathBuf,
+        /// A whole copy of it, if one could be written.
+        kept: Option<PathBuf>,
+        /// Why it could not be put back.
+        source: Box<StoreError>,
+    },
+    /// Another store is where this one was, and all that this one held was merged into it.
+    #[error(
+        "{path} was replaced by another store while this program wrote to it; what was finished was merged into \
+         that one: start again to go on", path = path.display()
+    )]
+    Replaced {
+        /// The store.
+        path: PathBuf,
+    },
     /// A row that this program cannot read.
     #[error("{what} in {path} cannot be read by this program ({reason}); a newer Lamplight may have written it", path = path.display())]
     Unreadable {
@@ -150,6 +178,13 @@ pub enum StoreError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+}
+
+fn rescue_words(kept: &Option<PathBuf>) -> String {
+    match kept {
+        Some(path) => format!("a copy is {}: merge it with `lamplight merge`", path.display()),
+        None => "free some space or the folder, and start again".to_owned(),
+    }
 }
 
 impl StoreError {

@@ -6,10 +6,14 @@
 //! Whatever a call has returned from is kept, come a kill, a power loss or a full disk. Knows no model, no dataset and no
 //! way to run anything; no other room names SQLite.
 
+mod check;
 mod claim;
 mod connect;
 mod error;
+mod merge;
 mod reader;
+mod repair;
+mod rescue;
 mod rows;
 mod save;
 
@@ -17,10 +21,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
+pub use check::{CheckReport, Problem, ProblemKind, check};
 pub use claim::Claim;
 pub use error::StoreError;
+pub use merge::{Merged, MergedRun};
 pub use reader::Reader;
+pub use repair::{RepairReport, RepairedTable, repair};
 
+use crate::jobs::{CancelToken, Progress};
 use crate::metrics::Aggregate;
 use crate::record::{Column, EventKind, RunId, RunRecord, RunSpec, RunStatus, Tuning};
 
@@ -48,10 +56,27 @@ pub struct StoredExperiment {
     pub runs: Vec<RunId>,
 }
 
+/// What a store holds.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StoreInfo {
+    /// The store.
+    pub path: PathBuf,
+    /// The form it is written in.
+    pub version: i64,
+    /// Its size with its log, in bytes.
+    pub bytes: u64,
+    /// Room in it that is free for new rows, in bytes.
+    pub free_bytes: u64,
+    /// Rows a table.
+    pub tables: Vec<(String, u64)>,
+}
+
 /// The writer of a store; a program opens one.
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    /// The file that is open, which may come to be another than the one at the path.
+    file: connect::FileId,
 }
 
 /// What ends a transaction: SQLite's word, or ours.
@@ -89,7 +114,9 @@ impl Store {
     /// A file of another kind or of a newer program, which is left as it is; a place that cannot be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let path = connect::absolute(path)?;
-        Ok(Self { connection: connect::open_writer(&path)?, path })
+        let connection = connect::open_writer(&path)?;
+        let file = connect::FileId::at(&path)?;
+        Ok(Self { connection, path, file })
     }
 
     /// Where the store is.
@@ -279,8 +306,47 @@ impl Store {
         self.write(|step| Ok(step.execute("DELETE FROM answers", [])? as u64))
     }
 
+    /// Gives the room that deleted rows left back to the disk, and says how many bytes. It is used again otherwise.
+    ///
+    /// # Errors
+    /// A store that cannot be written; canceled, which keeps what was given back so far.
+    pub fn give_back(&mut self, cancel: &CancelToken, progress: &Progress) -> Result<u64, StoreError> {
+        const PAGES: u64 = 2000;
+        let number = |store: &Self, of: &str| {
+            let found = store.connection.query_row(&format!("PRAGMA {of}"), [], |row| row.get::<_, i64>(0));
+            found.map(|n| u64::try_from(n).unwrap_or(0)).map_err(|error| store.error(error))
+        };
+        let (free, page) = (number(self, "freelist_count")?, number(self, "page_size")?);
+        progress.start("Giving back room", free * page);
+        let mut left = free;
+        while left > 0 {
+            cancel.check()?;
+            let some = format!("PRAGMA incremental_vacuum({PAGES})");
+            let taken = self.connection.prepare(&some).and_then(|mut step| {
+                let mut rows = step.query([])?;
+                while rows.next()?.is_some() {}
+                Ok(())
+            });
+            taken.map_err(|error| self.error(error))?;
+            let now = number(self, "freelist_count")?;
+            if now >= left {
+                break; // another program uses the room meanwhile
+            }
+            left = now;
+            progress.set((free - left) * page);
+        }
+        // The file shrinks when the log is taken into it; a reader in the middle of something may put that off.
+        let log = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        match log {
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {}
+            other => other.map_err(|error| self.error(error))?,
+        }
+        Ok((free - left) * page)
+    }
+
     /// Does work in one transaction, which is kept whole or not at all.
     fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.rescue_if_gone()?;
         let result = (|| {
             let step = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = work(&step)?;
@@ -315,5 +381,7 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
+use super::check::TABLES;
 use super::claim;
 use super::connect;
 use super::rows::{self, bad};
-use super::{StoreError, StoredExperiment, UnreadableRun};
+use super::{StoreError, StoreInfo, StoredExperiment, UnreadableRun};
 use crate::lamp::Metric;
 use crate::metrics::SampleScore;
 use crate::record::{
@@ -34,6 +35,10 @@ impl Reader {
     /// Where the store is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// A number that changes when another connection has changed the store.
@@ -209,6 +214,35 @@ impl Reader {
             Ok((CacheKey(key), answer(row)?))
         };
         self.stream(sql, [], read, each)
+    }
+
+    /// What the store holds.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn info(&self) -> Result<StoreInfo, StoreError> {
+        let number = |sql: &str| {
+            let found = self.one(sql, [], |row| row.get::<_, i64>(0))?;
+            Ok::<_, StoreError>(u64::try_from(found.unwrap_or(0)).unwrap_or(0))
+        };
+        let mut tables = Vec::new();
+        for table in TABLES {
+            tables.push((table.to_owned(), number(&format!("SELECT count(*) FROM {table}"))?));
+        }
+        let free = number("PRAGMA freelist_count")? * number("PRAGMA page_size")?;
+        let (path, bytes) = (self.path.clone(), connect::size(&self.path));
+        Ok(StoreInfo { path, version: connect::VERSION, bytes, free_bytes: free, tables })
+    }
+
+    /// The position of the prediction of a sample's id, the first one if several have it.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn position_of(&self, run: RunId, sample_id: &str) -> Result<Option<u32>, StoreError> {
+        let (first, last) = rows::row_ids(run);
+        let sql =
+            "SELECT id FROM predictions WHERE id BETWEEN ?1 AND ?2 AND sample_id = ?3 ORDER BY id LIMIT 1";
+        self.one(sql, (first, last, sample_id), |row| row.get(0).map(rows::position_of))
     }
 
     /// How many answers are kept for other runs.

@@ -51,6 +51,9 @@ impl Store {
             }
             drop(statements);
             put_answers(step, answers)?;
+            if saved.new > 0 {
+                unfinish(step, run)?;
+            }
             change.apply(step, run, active_ms)?;
             Ok(saved)
         })
@@ -71,12 +74,7 @@ impl Store {
                 }
             }
             if !positions.is_empty() {
-                step.execute(
-                    "UPDATE runs SET aggregate = NULL, finished_ms = NULL, status = iif(status = ?2, ?3, status) \
-                     WHERE id = ?1",
-                    (run.0, RunStatus::Done.id(), RunStatus::Interrupted.id()),
-                )?;
-                step.execute("DELETE FROM metric_columns WHERE run = ?1", [run.0])?;
+                unfinish(step, run)?;
             }
             change.apply(step, run, 0)
         })
@@ -238,14 +236,27 @@ impl<'a> Statements<'a> {
     }
 }
 
-/// Keeps answers; the first one of a key stays.
-fn put_answers(step: &Connection, answers: &[(CacheKey, CachedAnswer)]) -> rusqlite::Result<()> {
+/// Keeps answers; the first one of a key stays. Says how many were new.
+pub(super) fn put_answers(step: &Connection, answers: &[(CacheKey, CachedAnswer)]) -> rusqlite::Result<u64> {
     let mut put = step.prepare_cached(
         "INSERT INTO answers (key, raw, finish, prompt_tokens, new_tokens) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (key) DO NOTHING",
     )?;
+    let mut new = 0;
     for (key, answer) in answers {
-        put.execute((&key.0[..], &answer.raw, answer.finish.id(), answer.prompt_tokens, answer.new_tokens))?;
+        let CachedAnswer { raw, finish, prompt_tokens, new_tokens } = answer;
+        new += put.execute((&key.0[..], raw, finish.id(), prompt_tokens, new_tokens))? as u64;
+    }
+    Ok(new)
+}
+
+/// Takes back what was derived from a run's rows, since they change; a run that was done is not any more.
+fn unfinish(step: &Connection, run: RunId) -> rusqlite::Result<()> {
+    let sql = "UPDATE runs SET aggregate = NULL, finished_ms = NULL, status = iif(status = ?2, ?3, status) \
+               WHERE id = ?1 AND (aggregate IS NOT NULL OR finished_ms IS NOT NULL OR status = ?2)";
+    let mut update = step.prepare_cached(sql)?;
+    if update.execute((run.0, RunStatus::Done.id(), RunStatus::Interrupted.id()))? > 0 {
+        step.execute("DELETE FROM metric_columns WHERE run = ?1", [run.0])?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::*;
+use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{Metric, Task};
 use crate::metrics::{MeteorStages, SampleScore, ScoreSet, Scorer};
 use crate::record::{CacheKey, CachedAnswer, Finish, Prediction, PromptText, Retrieved, Totals, TuningCell};
@@ -339,4 +340,192 @@ fn many_who_claim_at_once_never_both_have_it() {
     });
     assert!(wins.load(Ordering::SeqCst) > 0);
     assert!(!claim::folder(&path).exists());
+}
+
+fn merge(store: &mut Store, other: &Store) -> Merged {
+    store.merge(other.path(), &CancelToken::new(), &Progress::new()).unwrap()
+}
+
+#[test]
+fn parts_of_a_run_come_together() {
+    let (_one, mut one) = store();
+    let (_two, mut two) = store();
+    two.plan(
+        &{
+            let mut other = spec();
+            other.retriever.k = 1;
+            other
+        },
+        9,
+    )
+    .unwrap();
+    let run = one.plan(&spec(), 6).unwrap().id;
+    let other = two.plan(&spec(), 6).unwrap().id;
+    assert_ne!(run, other);
+    let answer = CachedAnswer { raw: "x".into(), finish: Finish::End, prompt_tokens: 1, new_tokens: 1 };
+    one.save(run, &[prediction(0), prediction(2), failure(3), failure(4)], &[], 10).unwrap();
+    let changed = Prediction { raw: "else".into(), ..prediction(2) };
+    let rows = [prediction(1), changed, prediction(3), failure(4), prediction(5)];
+    two.save(other, &rows, &[(CacheKey([1; 32]), answer)], 100).unwrap();
+    let experiment = two.add_experiment("x", "a = 1").unwrap();
+    two.link(experiment, other).unwrap();
+    two.log(Some(other), EventKind::Failure, "hot").unwrap();
+
+    let merged = merge(&mut one, &two);
+    assert_eq!((merged.answers, merged.runs.len()), (1, 2));
+    let found = &merged.runs[1];
+    assert_eq!((found.run, found.new, found.known, found.conflicts, found.to_finish), (run, 3, 1, 1, true));
+    let reader = one.reader().unwrap();
+    let all_rows = all(&reader, run);
+    let wanted = [prediction(0), prediction(1), prediction(2), prediction(3), failure(4), prediction(5)];
+    assert_eq!(all_rows, wanted);
+    let stored = reader.run(run).unwrap().unwrap();
+    assert_eq!((stored.totals, stored.active_ms), (totals(&all_rows), 10 + 60));
+    assert_eq!(stored.status, RunStatus::Interrupted);
+    assert!(stored.reason.unwrap().contains("figures"));
+    assert_eq!(reader.experiments().unwrap()[0].runs, [run]);
+    assert!(reader.events(Some(run), 0).unwrap().iter().any(|event| event.text == "hot"));
+
+    let again = merge(&mut one, &two);
+    assert_eq!((again.runs[1].new, again.runs[1].known, again.runs[1].conflicts), (0, 4, 1));
+    assert!(again.runs[1].to_finish);
+    let count = |texts: &[crate::record::Event]| texts.iter().filter(|event| event.text == "hot").count();
+    assert_eq!(count(&reader.events(Some(run), 0).unwrap()), 1);
+    let path = one.path().to_owned();
+    let itself = one.merge(&path, &CancelToken::new(), &Progress::new());
+    assert!(matches!(itself, Err(StoreError::MergeWithItself { .. })));
+    let canceled = CancelToken::new();
+    canceled.cancel();
+    assert!(matches!(one.merge(two.path(), &canceled, &Progress::new()), Err(StoreError::Canceled(_))));
+}
+
+#[test]
+fn a_finished_run_is_copied_with_its_figures() {
+    let (_one, mut one) = store();
+    let (_two, mut two) = store();
+    let run = two.plan(&spec(), 3).unwrap().id;
+    let rows: Vec<Prediction> = (0..3).map(prediction).collect();
+    two.save(run, &rows, &[], 1).unwrap();
+    let scores: Vec<SampleScore> = rows.iter().filter_map(|row| row.score).collect();
+    let set = ScoreSet::new(Task::Lamp4, scores, MeteorStages::ExactStem).unwrap();
+    let column = Column { metric: Metric::Rouge1, positions: vec![0, 1, 2], values: vec![0.1, 0.2, 0.3] };
+    two.finish(run, &set.aggregate(&[Metric::Rouge1], None), std::slice::from_ref(&column)).unwrap();
+    let merged = merge(&mut one, &two);
+    assert!(!merged.runs[0].to_finish);
+    let (mine, theirs) = (one.reader().unwrap(), two.reader().unwrap());
+    let mine_run = mine.run(merged.runs[0].run).unwrap().unwrap();
+    assert_eq!(mine_run, theirs.run(run).unwrap().unwrap());
+    assert_eq!(mine.column(mine_run.id, Metric::Rouge1).unwrap(), Some(column));
+}
+
+#[cfg(unix)]
+mod gone {
+    use super::*;
+
+    fn delete(path: &Path) {
+        for end in ["", "-wal", "-shm"] {
+            std::fs::remove_file(rescue::beside(path, end)).unwrap();
+        }
+    }
+
+    fn rescued(store: &Store) -> bool {
+        let events = store.reader().unwrap().events(None, 0).unwrap();
+        events
+            .iter()
+            .any(|event| event.kind == EventKind::Store && event.text.contains("while a program wrote"))
+    }
+
+    #[test]
+    fn a_store_deleted_under_its_writer_comes_back_whole() {
+        for all_files in [true, false] {
+            let (_folder, mut store) = store();
+            let run = store.plan(&spec(), 9).unwrap().id;
+            store.save(run, &[prediction(0), prediction(1)], &[], 1).unwrap();
+            let path = store.path().to_owned();
+            if all_files {
+                delete(&path)
+            } else {
+                std::fs::remove_file(&path).unwrap()
+            }
+            store.save(run, &[prediction(2)], &[], 1).unwrap();
+            store.save(run, &[prediction(3)], &[], 1).unwrap();
+            assert!(rescued(&store));
+            drop(store);
+            let store = Store::open(&path).unwrap();
+            assert_eq!(all(&store.reader().unwrap(), run), [0, 1, 2, 3].map(prediction));
+            let names = std::fs::read_dir(path.parent().unwrap()).unwrap();
+            let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+            assert!(names.iter().all(|name| !name.to_string_lossy().contains("rescued")), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_store_whose_folder_is_gone_comes_back() {
+        let (_folder, mut store) = store();
+        let run = store.plan(&spec(), 9).unwrap().id;
+        store.save(run, &[prediction(0)], &[], 1).unwrap();
+        std::fs::remove_dir_all(store.path().parent().unwrap()).unwrap();
+        store.save(run, &[prediction(1)], &[], 1).unwrap();
+        assert_eq!(all(&store.reader().unwrap(), run), [0, 1].map(prediction));
+    }
+
+    #[test]
+    fn two_writers_of_a_deleted_store_come_together_again() {
+        let (_folder, mut one) = store();
+        let run = one.plan(&spec(), 9).unwrap().id;
+        let mut two = Store::open(one.path()).unwrap();
+        one.save(run, &[prediction(0)], &[], 1).unwrap();
+        two.save(run, &[prediction(1)], &[], 1).unwrap();
+        delete(one.path());
+        one.save(run, &[prediction(2)], &[], 1).unwrap();
+        two.save(run, &[prediction(3)], &[], 1).unwrap();
+        one.save(run, &[prediction(4)], &[], 1).unwrap();
+        drop(two);
+        one.save(run, &[prediction(5)], &[], 1).unwrap();
+        let path = one.path().to_owned();
+        drop(one);
+        let store = Store::open(&path).unwrap();
+        assert_eq!(all(&store.reader().unwrap(), run), [0, 1, 2, 3, 4, 5].map(prediction));
+    }
+
+    #[test]
+    fn another_store_in_its_place_gets_what_was_finished_and_the_writer_stops() {
+        let (_folder, mut store) = store();
+        let run = store.plan(&spec(), 9).unwrap();
+        store.save(run.id, &[prediction(0)], &[], 1).unwrap();
+        delete(store.path());
+        let mut other = Store::open(store.path()).unwrap();
+        other
+            .plan(
+                &{
+                    let mut other = spec();
+                    other.retriever.k = 1;
+                    other
+                },
+                9,
+            )
+            .unwrap();
+        assert!(matches!(store.save(run.id, &[prediction(1)], &[], 1), Err(StoreError::Replaced { .. })));
+        let reader = other.reader().unwrap();
+        let found = reader.run_of_key(&run.key).unwrap().unwrap();
+        assert_eq!(all(&reader, found.id), [prediction(0)]);
+    }
+
+    #[test]
+    fn anything_else_in_its_place_stays_and_the_copy_is_named() {
+        let (_folder, mut store) = store();
+        let run = store.plan(&spec(), 9).unwrap().id;
+        store.save(run, &[prediction(0)], &[], 1).unwrap();
+        delete(store.path());
+        std::fs::write(store.path(), "a letter").unwrap();
+        let error = store.save(run, &[prediction(1)], &[], 1).unwrap_err();
+        let StoreError::Lost { kept: Some(kept), .. } = &error else { panic!("{error}") };
+        assert!(error.to_string().contains("lamplight merge"), "{error}");
+        assert_eq!(std::fs::read(store.path()).unwrap(), b"a letter");
+        assert_eq!(all(&Reader::open(kept).unwrap(), run), [prediction(0)]);
+        // Once the place is free all goes on.
+        std::fs::remove_file(store.path()).unwrap();
+        store.save(run, &[prediction(1)], &[], 1).unwrap();
+        assert_eq!(all(&store.reader().unwrap(), run), [0, 1].map(prediction));
+    }
 }

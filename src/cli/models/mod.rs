@@ -3,7 +3,7 @@
 mod info;
 mod list;
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -212,7 +212,7 @@ impl Remove {
                 list::size(removal.bytes),
                 plain(&files.display().to_string())
             );
-            if !agreed(&question, console)? {
+            if !console.agrees(&question)? {
                 return Err(NotRemoved.into());
             }
         }
@@ -236,17 +236,6 @@ impl Remove {
         }
         Ok(Outcome::Done)
     }
-}
-
-/// Asks on a terminal; elsewhere nobody agrees.
-fn agreed(question: &str, console: &Console) -> io::Result<bool> {
-    if console.is_json() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(false);
-    }
-    console.ask(question)?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// A few lines about a model that was installed just now.

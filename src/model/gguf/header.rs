@@ -143,6 +143,16 @@ impl GgufFile {
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &TensorInfo)> {
         self.tensors.iter().map(|(name, info)| (name.as_str(), info))
     }
+
+    /// The format of most of its bytes, in lower case: `q4_k`. It names the file's kind of numbers, though small tensors
+    /// often have another.
+    pub fn main_format(&self) -> String {
+        let mut sizes = std::collections::BTreeMap::<String, usize>::new();
+        for (_, info) in self.tensors() {
+            *sizes.entry(format!("{:?}", info.format).to_lowercase()).or_default() += info.bytes.len();
+        }
+        sizes.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(format, _)| format).unwrap_or_default()
+    }
 }
 
 struct Reader<'a> {

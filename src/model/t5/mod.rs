@@ -53,6 +53,26 @@ impl Default for T5Options {
     }
 }
 
+impl T5Options {
+    /// Whether the device computes in the kind of numbers.
+    ///
+    /// # Errors
+    /// [`ModelError::Precision`] with the reason.
+    pub fn check(&self) -> Result<(), ModelError> {
+        let on_processor = self.device == DeviceChoice::Cpu;
+        let reason = match self.precision {
+            Precision::F16 => "T5's feed-forward layers overflow it; use f32, or bf16 on a GPU",
+            Precision::Bf16 if on_processor => {
+                "the processor computes in f32 or int8, whatever the file holds"
+            }
+            Precision::Int8 if !on_processor => "8-bit weights are for the processor; use bf16 or f32",
+            _ => return Ok(()),
+        };
+        let device = self.device.to_string();
+        Err(ModelError::Precision { dtype: self.precision.name(), device, reason })
+    }
+}
+
 enum Backend {
     Cpu(Box<CpuT5>),
     Graph(Box<T5Graph>),
@@ -89,19 +109,9 @@ impl T5Engine {
     /// not have, and for weights that do not fit into memory; before memory is taken.
     pub fn load(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
         let config = T5Config::from_file(&folder.join("config.json"))?;
-        let precision = |reason| ModelError::Precision {
-            dtype: options.precision.name(),
-            device: options.device.to_string(),
-            reason,
-        };
-        if options.precision == Precision::F16 {
-            return Err(precision("T5's feed-forward layers overflow it; use f32, or bf16 on a GPU"));
-        }
+        options.check()?;
         let checkpoint = Checkpoint::open(folder)?;
         let backend = if options.device == DeviceChoice::Cpu {
-            if options.precision == Precision::Bf16 {
-                return Err(precision("the processor computes in f32 or int8, whatever the file holds"));
-            }
             memory::check_tensors(&config, &checkpoint)?;
             let least = estimate(&config, options.precision, 1, 1, &GenerationConfig::default());
             least.check(1, free_memory())?;
@@ -114,13 +124,7 @@ impl T5Engine {
                 threads,
             )?))
         } else {
-            let dtype = match options.precision {
-                Precision::Int8 => {
-                    return Err(precision("8-bit weights are for the processor; use bf16 or f32"));
-                }
-                Precision::Bf16 => DType::BF16,
-                Precision::F16 | Precision::F32 => DType::F32,
-            };
+            let dtype = if options.precision == Precision::Bf16 { DType::BF16 } else { DType::F32 };
             Backend::Graph(Box::new(load_graph(&config, &checkpoint, dtype, &options.device.open()?)?))
         };
         Ok(Self::new(config, options, backend))

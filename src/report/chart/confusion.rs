@@ -79,7 +79,8 @@ fn panel(name: &str, confusion: &Confusion) -> Panel {
     let labels: Vec<String> = confusion.task.labels().iter().map(|&label| label.to_owned()).collect();
     let cells = confusion.counts.iter().map(|row| {
         let all = row.iter().sum::<u64>().max(1) as f64;
-        let cell = |number: &u64| HeatCell { text: count(*number), shade: *number as f64 / all, marked: false };
+        let cell =
+            |number: &u64| HeatCell { text: count(*number), shade: *number as f64 / all, marked: false };
         row.iter().map(|number| Some(cell(number))).collect()
     });
     let columns = labels.iter().cloned().chain(["none".to_owned()]).collect();
@@ -130,7 +131,14 @@ pub(super) mod tests {
     #[test]
     fn answers_are_counted_by_reference() {
         let mut confusion = Confusion::new(Task::Lamp3).unwrap();
-        for (reference, answer, parsed) in [("5", "5", true), ("5", "4.5", true), ("5", "4.4", true), ("1", "-3", true), ("1", "good", false), ("2", "9e9", true)] {
+        for (reference, answer, parsed) in [
+            ("5", "5", true),
+            ("5", "4.5", true),
+            ("5", "4.4", true),
+            ("1", "-3", true),
+            ("1", "good", false),
+            ("2", "9e9", true),
+        ] {
             confusion.add(&prediction(Some(reference), answer, parsed));
         }
         confusion.add(&prediction(None, "5", true));

@@ -121,9 +121,14 @@ impl Faces {
     }
 }
 
-/// A text as it is shown: on one line, without characters that no file format carries.
+/// A text as it is shown: on one line, without characters that no file format carries or that turn what follows around.
 pub(super) fn shown(text: &str) -> String {
-    let visible = |c: char| if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') { ' ' } else { c };
+    let visible = |c: char| match c {
+        '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => ' ',
+        '\u{FFFE}' | '\u{FFFF}' => ' ',
+        c if c.is_control() => ' ',
+        c => c,
+    };
     text.chars().map(visible).collect()
 }
 
@@ -161,10 +166,11 @@ mod tests {
     #[test]
     fn lines_are_no_wider_than_their_room() {
         let faces = Faces::shipped().unwrap();
-        let text = "Bars: scores with 95 % intervals; overlongwordswithoutanyplacetobreakarecut in the middle.";
+        let text =
+            "Bars: scores with 95 % intervals; overlongwordswithoutanyplacetobreakarecut in the middle.";
         let lines = faces.wrap(text, Weight::Regular, 6.5, 90.0);
         assert!(lines.len() > 3 && lines.iter().all(|line| faces.width(line, Weight::Regular, 6.5) <= 90.0));
         assert!(faces.wrap(" ", Weight::Regular, 6.5, 90.0).is_empty());
-        assert_eq!(shown("a\u{0}b\nc"), "a b c");
+        assert_eq!(shown("a\u{0}b\nc\u{202e}d"), "a b c d");
     }
 }

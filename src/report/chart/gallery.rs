@@ -71,7 +71,14 @@ fn block(model: ModelLabel, columns: Vec<MethodColumn>, tasks: &[Task], shift: f
         let metric = task.primary_metric();
         let n = 1_500 * (task as usize + 1) - 7;
         let cells = (0..columns.len()).map(|at| Some(figure(value(task, metric, at, shift), 0.021, n)));
-        Row { task, metric, samples: samples(n as u64), mark: None, cells: cells.collect(), published: Vec::new() }
+        Row {
+            task,
+            metric,
+            samples: samples(n as u64),
+            mark: None,
+            cells: cells.collect(),
+            published: Vec::new(),
+        }
     });
     let rows = rows.collect();
     ModelBlock { model, columns, rows }
@@ -83,7 +90,8 @@ fn one_model(setting: Setting) -> Section {
     if setting == Setting::Time {
         block.columns[3] = column(Method::Recency, "Recency", Some(4));
         let figures = published_figures().iter().filter(|figure| figure.task == Some(Task::Lamp4));
-        let figures: Vec<_> = figures.filter(|figure| figure.metric == Some(Metric::Rouge1)).take(2).collect();
+        let figures: Vec<_> =
+            figures.filter(|figure| figure.metric == Some(Metric::Rouge1)).take(2).collect();
         block.rows[4].cells[2].as_mut().unwrap().published = figures;
         block.rows[3].cells[4].as_mut().unwrap().failed = 3;
     }
@@ -110,10 +118,12 @@ fn baselines() -> ResultTable {
         column(Method::Bm25, "BM25", Some(1)),
         column(Method::Random, "Random", Some(1)),
     ];
-    let mut majority = block(model("baseline:majority", Training::Baseline), columns.clone(), &Task::ALL[..4], 0.0);
+    let mut majority =
+        block(model("baseline:majority", Training::Baseline), columns.clone(), &Task::ALL[..4], 0.0);
     majority.rows[1].cells[1] = None;
     let nearest = block(model("baseline:nearest", Training::Baseline), columns, &Task::ALL[..4], 0.07);
-    let mut table = table(vec![Section { setting: Setting::User, split: Split::Dev, blocks: vec![majority, nearest] }]);
+    let mut table =
+        table(vec![Section { setting: Setting::User, split: Split::Dev, blocks: vec![majority, nearest] }]);
     table.notes.push(Note::Unfinished { runs: 2 });
     table
 }
@@ -141,7 +151,9 @@ fn gains() -> Vec<GainSeries> {
     let mut all = Vec::new();
     for (number, task) in [Task::Lamp2M, Task::Lamp3, Task::Lamp4].into_iter().enumerate() {
         for (at, (method, label)) in
-            [(Method::Random, "Random"), (Method::Bm25, "BM25"), (Method::Dense, "Dense (contriever)")].into_iter().enumerate()
+            [(Method::Random, "Random"), (Method::Bm25, "BM25"), (Method::Dense, "Dense (contriever)")]
+                .into_iter()
+                .enumerate()
         {
             let metric = task.primary_metric();
             let size = |position: u32| 1 + (position * position / 900) % 400;
@@ -151,8 +163,14 @@ fn gains() -> Vec<GainSeries> {
                 values: (0..900).map(|p| f64::from(p % 7) / 10.0).collect(),
             };
             let values = plain.positions.iter().map(|&p| {
-                let gain = f64::from(size(p)) / 4_000.0 * (at as f64 + number as f64) + f64::from((p * 7919) % 101) / 900.0 - 0.06;
-                if metric.higher_is_better() { f64::from(p % 7) / 10.0 + gain } else { f64::from(p % 7) / 10.0 - gain }
+                let gain = f64::from(size(p)) / 4_000.0 * (at as f64 + number as f64)
+                    + f64::from((p * 7919) % 101) / 900.0
+                    - 0.06;
+                if metric.higher_is_better() {
+                    f64::from(p % 7) / 10.0 + gain
+                } else {
+                    f64::from(p % 7) / 10.0 - gain
+                }
             });
             let other = Column { values: values.collect(), ..plain.clone() };
             let entries: HashMap<u32, u32> = (0..900).map(|p| (p, size(p))).collect();
@@ -193,7 +211,9 @@ fn confusions() -> Vec<(String, Confusion)> {
 fn tunings() -> Vec<Tuning> {
     let grid = |metric: Metric| {
         let mut cells = vec![TuningCell { retriever: "none".into(), k: 0, run: "a".into(), value: 0.41 }];
-        for (at, retriever) in ["random:0", "bm25", "dense:all-MiniLM-L6-v2", "rrf(bm25,recency)"].iter().enumerate() {
+        for (at, retriever) in
+            ["random:0", "bm25", "dense:all-MiniLM-L6-v2", "rrf(bm25,recency)"].iter().enumerate()
+        {
             for k in [1, 2, 4] {
                 let value = value(Task::Lamp4, metric, at + k, 0.0);
                 cells.push(TuningCell { retriever: (*retriever).into(), k, run: "b".into(), value });
@@ -238,7 +258,8 @@ fn hostile() -> ResultTable {
     for cell in block.rows[2].cells.iter_mut().flatten() {
         (cell.value, cell.interval) = (0.5, Some(Interval { low: 0.5, high: 0.5 }));
     }
-    block.rows[2].cells[1].as_mut().unwrap().spread = Some(Spread { runs: 3, deviation: 0.1, low: 0.4, high: 0.6 });
+    block.rows[2].cells[1].as_mut().unwrap().spread =
+        Some(Spread { runs: 3, deviation: 0.1, low: 0.4, high: 0.6 });
     block.rows[2].mark = Some("b".into());
     table(vec![Section { setting: Setting::Time, split: Split::Test, blocks: vec![block] }])
 }
@@ -250,10 +271,19 @@ fn gallery() -> BTreeMap<&'static str, ChartSpec> {
     let one_bar = table(vec![Section {
         setting: Setting::User,
         split: Split::Dev,
-        blocks: vec![block(model("tiny-t5", Training::ZeroShot), vec![methods()[2].clone()], &[Task::Lamp4], 0.0)],
+        blocks: vec![block(
+            model("tiny-t5", Training::ZeroShot),
+            vec![methods()[2].clone()],
+            &[Task::Lamp4],
+            0.0,
+        )],
     }]);
-    let retrievers =
-        [(Method::Random, "Random"), (Method::Bm25, "BM25"), (Method::Dense, "Dense (contriever)"), (Method::Fusion, "RRF (BM25, Recency)")];
+    let retrievers = [
+        (Method::Random, "Random"),
+        (Method::Bm25, "BM25"),
+        (Method::Dense, "Dense (contriever)"),
+        (Method::Fusion, "RRF (BM25, Recency)"),
+    ];
     let k_all = table(vec![over_k(&retrievers, &[1, 2, 4], &Task::ALL, Setting::User)]);
     let k_one = table(vec![over_k(&retrievers, &[1, 2, 4, 8, 16], &[Task::Lamp3], Setting::User)]);
     let many_k = table(vec![over_k(&retrievers, &[1, 2, 4], &Task::ALL[..3], Setting::User)]);
@@ -296,11 +326,12 @@ fn boxes(scene: &Scene) -> Vec<(f64, f64, f64, f64)> {
     let faces = Faces::shipped().unwrap();
     let of = |text: &scene::Text| {
         let width = faces.width(&text.text, text.weight, text.size);
-        let left = text.x - match text.anchor {
-            Anchor::Start => 0.0,
-            Anchor::Middle => width / 2.0,
-            Anchor::End => width,
-        };
+        let left = text.x
+            - match text.anchor {
+                Anchor::Start => 0.0,
+                Anchor::Middle => width / 2.0,
+                Anchor::End => width,
+            };
         (left, text.baseline - 0.73 * text.size, left + width, text.baseline + 0.2 * text.size)
     };
     scene.texts.iter().map(of).collect()
@@ -338,7 +369,9 @@ fn shapes_stay_in_the_picture() {
                     assert!(*width > 0.0 && *height > 0.0, "{name}: {shape:?}");
                     places.extend([(*x, *y), (x + width, y + height)]);
                 }
-                scene::Form::Circle { x, y, radius } => places.extend([(x - radius, y - radius), (x + radius, y + radius)]),
+                scene::Form::Circle { x, y, radius } => {
+                    places.extend([(x - radius, y - radius), (x + radius, y + radius)])
+                }
                 scene::Form::Path { points, .. } => places.extend(points),
             }
         }
@@ -365,15 +398,25 @@ fn an_svg_holds_its_bars_and_texts() {
     assert_eq!(of_class("reference").len(), 8);
     let fills: Vec<&str> = of_class("bar")[..7].iter().filter_map(|bar| bar.attribute("fill")).collect();
     assert_eq!(fills, ["#8A8F98", "#B9BDC4", "#0072B2", "#56B4E9", "#009E73", "#F0E442", "#D55E00"]);
-    let texts: Vec<&str> = document.descendants().filter(|node| node.has_tag_name("text")).filter_map(|node| node.text()).collect();
-    for expected in ["LaMP-1", "Product rating", "BM25", "Non-personalized", "n = 1,493", "0.205", "← lower is better"] {
+    let texts: Vec<&str> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("text"))
+        .filter_map(|node| node.text())
+        .collect();
+    for expected in
+        ["LaMP-1", "Product rating", "BM25", "Non-personalized", "n = 1,493", "0.205", "← lower is better"]
+    {
         assert!(texts.iter().any(|text| text.contains(expected)), "{expected} is not among {texts:?}");
     }
     assert!(texts.iter().any(|text| text.contains("95\u{a0}% bootstrap intervals")));
-    let font = document.descendants().find(|node| node.has_tag_name("style")).and_then(|node| node.text()).unwrap();
-    assert!(font.contains("@font-face") && font.contains("data:font/otf;base64,") && font.contains("sans-serif"));
+    let font =
+        document.descendants().find(|node| node.has_tag_name("style")).and_then(|node| node.text()).unwrap();
+    assert!(
+        font.contains("@font-face") && font.contains("data:font/otf;base64,") && font.contains("sans-serif")
+    );
     // A bar is as long as its value says.
-    let lengths: Vec<f64> = of_class("bar")[..2].iter().map(|bar| bar.attribute("width").unwrap().parse().unwrap()).collect();
+    let lengths: Vec<f64> =
+        of_class("bar")[..2].iter().map(|bar| bar.attribute("width").unwrap().parse().unwrap()).collect();
     let values = [0, 1].map(|at| value(Task::Lamp1, Metric::Accuracy, at, 0.0));
     assert!((lengths[1] / lengths[0] - values[1] / values[0]).abs() < 1e-3, "{lengths:?} {values:?}");
 }
@@ -406,7 +449,13 @@ fn every_svg_is_read_and_has_no_broken_number() {
 
 #[test]
 fn nothing_to_draw_is_said() {
-    for chart in [scores_chart(&table(Vec::new())), k_chart(&table(Vec::new())), profile_chart(&[]), confusion_chart(&[]), tuning_chart(&[])] {
+    for chart in [
+        scores_chart(&table(Vec::new())),
+        k_chart(&table(Vec::new())),
+        profile_chart(&[]),
+        confusion_chart(&[]),
+        tuning_chart(&[]),
+    ] {
         assert!(chart.panels.is_empty());
         let scene = layout::lay_out(&chart, &Style { theme: Theme::Dark, width_mm: 85.0 }).unwrap();
         let said: Vec<&str> = scene.texts.iter().map(|text| text.text.as_str()).collect();
@@ -424,7 +473,9 @@ fn figures_that_are_no_numbers_are_left_out() {
 #[test]
 fn pngs_have_their_size_and_are_not_blank() {
     let charts = gallery();
-    for (name, width_mm) in [("scores-user", 175.0), ("k-one", 85.0), ("confusion", 85.0), ("scores-nothing", 85.0)] {
+    for (name, width_mm) in
+        [("scores-user", 175.0), ("k-one", 85.0), ("confusion", 85.0), ("scores-nothing", 85.0)]
+    {
         let style = Style { theme: Theme::Paper, width_mm };
         let bytes = png(&charts[name], &style).unwrap();
         assert_eq!(bytes, png(&charts[name], &style).unwrap(), "{name} changes");
@@ -440,7 +491,10 @@ fn pngs_have_their_size_and_are_not_blank() {
     let (_, _, pixels) = decode(&bytes);
     assert_eq!(pixels[..3], [0x16, 0x19, 0x1E]);
     for color in [[0x00, 0x72, 0xB2], [0xD5, 0x5E, 0x00], [0x00, 0x9E, 0x73]] {
-        assert!(pixels.chunks_exact(3).filter(|pixel| **pixel == color).count() > 200, "{color:?} is not seen");
+        assert!(
+            pixels.chunks_exact(3).filter(|pixel| **pixel == color).count() > 200,
+            "{color:?} is not seen"
+        );
     }
 }
 
@@ -490,7 +544,10 @@ fn pixels_for_a_screen_have_the_size_asked_for() {
 fn widths_and_names_out_of_bounds_are_refused() {
     let chart = ChartSpec::default();
     for width_mm in [0.0, -3.0, 59.0, 1e9, f64::NAN] {
-        assert!(matches!(svg(&chart, &Style { theme: Theme::Paper, width_mm }), Err(ChartError::Width { .. })));
+        assert!(matches!(
+            svg(&chart, &Style { theme: Theme::Paper, width_mm }),
+            Err(ChartError::Width { .. })
+        ));
     }
     let style = Style { theme: Theme::Paper, width_mm: 85.0 };
     let folder = tempfile::tempdir().unwrap();
@@ -501,7 +558,12 @@ fn widths_and_names_out_of_bounds_are_refused() {
     let path = folder.path().join("ä b.SVG");
     write(&path, &chart, &style).unwrap();
     assert!(std::fs::read_to_string(&path).unwrap().starts_with("<svg"));
-    assert!(write(&folder.path().join("no/chart.png"), &chart, &style).unwrap_err().to_string().contains("chart.png"));
+    assert!(
+        write(&folder.path().join("no/chart.png"), &chart, &style)
+            .unwrap_err()
+            .to_string()
+            .contains("chart.png")
+    );
 }
 
 #[test]
@@ -509,7 +571,8 @@ fn letters_are_no_smaller_on_narrow_charts() {
     let faces = Faces::shipped().unwrap();
     assert!(faces.width("x", Weight::Regular, 6.5) > 3.0);
     let sizes = |width_mm| {
-        let scene = layout::lay_out(&gallery()["scores-user"], &Style { theme: Theme::Paper, width_mm }).unwrap();
+        let scene =
+            layout::lay_out(&gallery()["scores-user"], &Style { theme: Theme::Paper, width_mm }).unwrap();
         scene.texts.iter().map(|text| (text.size * 10.0) as u32).collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(sizes(85.0), sizes(175.0));
@@ -518,14 +581,18 @@ fn letters_are_no_smaller_on_narrow_charts() {
 #[test]
 #[ignore = "writes pictures to be looked at into the folder LAMPLIGHT_GALLERY"]
 fn pictures_to_look_at() {
-    let folder = PathBuf::from(std::env::var_os("LAMPLIGHT_GALLERY").expect("LAMPLIGHT_GALLERY names a folder"));
+    let folder =
+        PathBuf::from(std::env::var_os("LAMPLIGHT_GALLERY").expect("LAMPLIGHT_GALLERY names a folder"));
     let only = std::env::var("LAMPLIGHT_GALLERY_ONLY").unwrap_or_default();
     for (name, chart) in gallery() {
-        for (theme, width_mm) in Theme::ALL.into_iter().flat_map(|theme| WIDTHS.map(|width_mm| (theme, width_mm))) {
+        for (theme, width_mm) in
+            Theme::ALL.into_iter().flat_map(|theme| WIDTHS.map(|width_mm| (theme, width_mm)))
+        {
             let name = format!("{name}-{}-{width_mm}", theme.id());
             if only.split(',').any(|part| name.contains(part)) {
                 for ending in ["svg", "png"] {
-                    write(&folder.join(format!("{name}.{ending}")), &chart, &Style { theme, width_mm }).unwrap();
+                    write(&folder.join(format!("{name}.{ending}")), &chart, &Style { theme, width_mm })
+                        .unwrap();
                 }
             }
         }

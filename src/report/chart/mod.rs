@@ -28,8 +28,8 @@ pub use confusion::{Confusion, confusion_chart};
 pub use profile::{GainBin, GainSeries, gain_bins, profile_chart};
 pub use scores::{MOST_SERIES, k_chart, scores_chart};
 pub use spec::{
-    Axis, Bar, BarPlot, BarRow, Better, ChartSpec, HeatCell, HeatPlot, Line, LinePlot, Paint, Panel, Plot, Point,
-    Tick,
+    Axis, Bar, BarPlot, BarRow, Better, ChartSpec, HeatCell, HeatPlot, Line, LinePlot, Paint, Panel, Plot,
+    Point, Tick,
 };
 pub use theme::{Color, Theme, UnknownTheme, method_color};
 pub use tuning::tuning_chart;
@@ -52,6 +52,16 @@ impl Style {
     pub const PAGE_MM: f64 = 175.0;
     /// The narrowest and the widest chart, in millimeters.
     pub const WIDTHS_MM: (f64, f64) = (60.0, 1000.0);
+
+    /// The style, if charts can have the width.
+    ///
+    /// # Errors
+    /// A width beyond [`Style::WIDTHS_MM`].
+    pub fn checked(self) -> Result<Self, ChartError> {
+        let (narrowest, widest) = Self::WIDTHS_MM;
+        let fits = (narrowest..=widest).contains(&self.width_mm);
+        fits.then_some(self).ok_or(ChartError::Width { mm: self.width_mm })
+    }
 }
 
 /// A chart as pixels, from the top, row by row.
@@ -132,16 +142,38 @@ pub fn pixels(chart: &ChartSpec, style: &Style, scale: f64) -> Result<Pixels, Ch
     raster::draw(&layout::lay_out(chart, style)?, scale)
 }
 
+/// Kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Scalable, with text as text.
+    Svg,
+    /// Pixels.
+    Png,
+}
+
+impl Format {
+    /// The kind that a file's name ends in.
+    ///
+    /// # Errors
+    /// Another ending than `.svg` and `.png`.
+    pub fn of(path: &Path) -> Result<Self, ChartError> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        match ending.as_deref() {
+            Some("svg") => Ok(Self::Svg),
+            Some("png") => Ok(Self::Png),
+            _ => Err(ChartError::Format { path: path.to_owned() }),
+        }
+    }
+}
+
 /// Writes a chart as its file's name ends, `.svg` or `.png`; the file appears whole.
 ///
 /// # Errors
 /// Another ending, a width out of bounds, or a file that cannot be written.
 pub fn write(path: &Path, chart: &ChartSpec, style: &Style) -> Result<(), ChartError> {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-    let bytes = match ending.as_deref() {
-        Some("svg") => svg(chart, style)?.into_bytes(),
-        Some("png") => png(chart, style)?,
-        _ => return Err(ChartError::Format { path: path.to_owned() }),
+    let bytes = match Format::of(path)? {
+        Format::Svg => svg(chart, style)?.into_bytes(),
+        Format::Png => png(chart, style)?,
     };
     WholeFile::put(path, &bytes).map_err(|source| ChartError::Write { path: path.to_owned(), source })
 }

@@ -57,7 +57,12 @@ pub(crate) const fn is_mean(metric: Metric) -> bool {
 /// none of which parts samples of one size. `entries` tells a sample's profile entries by its position; samples that it does
 /// not know, or that one of the runs did not score, are left out. Empty for columns of two metrics, and for metrics that are
 /// no mean over samples (macro-F1, RMSE, sacreBLEU).
-pub fn gain_bins(plain: &Column, personalized: &Column, entries: &HashMap<u32, u32>, most: usize) -> Vec<GainBin> {
+pub fn gain_bins(
+    plain: &Column,
+    personalized: &Column,
+    entries: &HashMap<u32, u32>,
+    most: usize,
+) -> Vec<GainBin> {
     if plain.metric != personalized.metric || !is_mean(plain.metric) || most == 0 {
         return Vec::new();
     }
@@ -99,8 +104,11 @@ fn bin(gains: &[(u32, f64)]) -> GainBin {
 
 /// Gains over profile size: a panel a task and setting, a line a method, at most [`MOST_SERIES`] of each.
 pub fn profile_chart(series: &[GainSeries]) -> ChartSpec {
-    let mut places: Vec<(Split, Task, Metric, Setting)> =
-        series.iter().filter(|one| !one.bins.is_empty()).map(|one| (one.split, one.task, one.metric, one.setting)).collect();
+    let mut places: Vec<(Split, Task, Metric, Setting)> = series
+        .iter()
+        .filter(|one| !one.bins.is_empty())
+        .map(|one| (one.split, one.task, one.metric, one.setting))
+        .collect();
     places.sort_unstable();
     places.dedup();
     let settings: Vec<Setting> =
@@ -109,7 +117,9 @@ pub fn profile_chart(series: &[GainSeries]) -> ChartSpec {
     let panels = places
         .iter()
         .map(|&(split, task, metric, setting)| {
-            let here = series.iter().filter(|one| (one.split, one.task, one.metric, one.setting) == (split, task, metric, setting));
+            let here = series.iter().filter(|one| {
+                (one.split, one.task, one.metric, one.setting) == (split, task, metric, setting)
+            });
             let here: Vec<&GainSeries> = here.filter(|one| !one.bins.is_empty()).collect();
             left_out += here.len().saturating_sub(MOST_SERIES);
             panel(&here[..here.len().min(MOST_SERIES)], (settings.len() > 1).then_some(setting))
@@ -144,15 +154,27 @@ pub fn profile_chart(series: &[GainSeries]) -> ChartSpec {
 /// A panel of series that share task and metric; there is at least one.
 fn panel(series: &[&GainSeries], setting: Option<Setting>) -> Panel {
     let Some(first) = series.first() else {
-        let plot = LinePlot { axis: Axis { name: String::new(), unit: String::new(), better: None }, across: String::new(), ticks: Vec::new(), zero: true, lines: Vec::new() };
-        return Panel { title: String::new(), subtitle: String::new(), corner: String::new(), plot: Plot::Lines(plot) };
+        let plot = LinePlot {
+            axis: Axis { name: String::new(), unit: String::new(), better: None },
+            across: String::new(),
+            ticks: Vec::new(),
+            zero: true,
+            lines: Vec::new(),
+        };
+        return Panel {
+            title: String::new(),
+            subtitle: String::new(),
+            corner: String::new(),
+            plot: Plot::Lines(plot),
+        };
     };
     // Bins of most lines are the same; where samples failed they may differ, and each line's own are near.
     let most = series.iter().max_by_key(|one| one.bins.len()).map_or(&first.bins, |one| &one.bins);
     let ticks = most.iter().enumerate().map(|(at, bin)| {
         let counts = || series.iter().filter_map(|one| one.bins.get(at)).map(|bin| bin.samples);
         let (fewest, largest) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
-        let label = if bin.low == bin.high { bin.low.to_string() } else { format!("{}–{}", bin.low, bin.high) };
+        let label =
+            if bin.low == bin.high { bin.low.to_string() } else { format!("{}–{}", bin.low, bin.high) };
         let beneath = if fewest == largest {
             format!("n\u{a0}{}", count(largest as u64))
         } else {
@@ -166,7 +188,9 @@ fn panel(series: &[&GainSeries], setting: Option<Setting>) -> Panel {
         let paint = Paint { dash: *dash, ..Paint::of(one.method, one.training) };
         *dash += 1;
         let points = one.bins.iter().enumerate();
-        let points = points.map(|(at, bin)| Point { at: at as f64, value: bin.gain, interval: bin.interval }).collect();
+        let points = points
+            .map(|(at, bin)| Point { at: at as f64, value: bin.gain, interval: bin.interval })
+            .collect();
         Line { label: one.label.clone(), paint, from: None, points }
     });
     let metric = first.metric;
@@ -185,7 +209,8 @@ fn panel(series: &[&GainSeries], setting: Option<Setting>) -> Panel {
         lines: lines.collect(),
     };
     Panel {
-        title: setting.map_or_else(|| first.task.id().to_owned(), |setting| format!("{} · {setting}", first.task)),
+        title: setting
+            .map_or_else(|| first.task.id().to_owned(), |setting| format!("{} · {setting}", first.task)),
         subtitle: first.task.name().to_owned(),
         corner: format!("n = {}", count(samples)),
         plot: Plot::Lines(plot),
@@ -220,7 +245,8 @@ mod tests {
 
     #[test]
     fn less_error_is_a_gain_and_other_figures_have_none() {
-        let (plain, other) = (column(Metric::Mae, &[(0, 2.0), (1, 1.0)]), column(Metric::Mae, &[(0, 1.0), (1, 1.0)]));
+        let (plain, other) =
+            (column(Metric::Mae, &[(0, 2.0), (1, 1.0)]), column(Metric::Mae, &[(0, 1.0), (1, 1.0)]));
         let entries = HashMap::from([(0, 3), (1, 5)]);
         let bins = gain_bins(&plain, &other, &entries, 1);
         assert_eq!((bins.len(), bins[0].gain, bins[0].low, bins[0].high), (1, 0.5, 3, 5));
@@ -236,7 +262,8 @@ mod tests {
 
     #[test]
     fn bins_hold_about_equally_many_samples() {
-        let values: Vec<(u32, f64)> = (0..1_000).map(|position| (position, f64::from(position % 3))).collect();
+        let values: Vec<(u32, f64)> =
+            (0..1_000).map(|position| (position, f64::from(position % 3))).collect();
         let entries = (0..1_000).map(|position| (position, position / 4)).collect();
         let bins = gain_bins(&column(Metric::Rouge1, &values), &column(Metric::Rouge1, &values), &entries, 5);
         let counts: Vec<usize> = bins.iter().map(|bin| bin.samples).collect();

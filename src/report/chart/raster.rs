@@ -88,7 +88,9 @@ impl Canvas<'_> {
         }
         if let Some(color) = shape.fill {
             match &shape.form {
-                &Form::Rectangle { x, y, width, height } => self.rectangle(x, y, x + width, y + height, color)?,
+                &Form::Rectangle { x, y, width, height } => {
+                    self.rectangle(x, y, x + width, y + height, color)?
+                }
                 &Form::Circle { x, y, radius } => self.polygon(&circle(x, y, radius), color)?,
                 Form::Path { points, .. } => self.polygon(points, color)?,
             }
@@ -109,9 +111,11 @@ impl Canvas<'_> {
         let (top, bottom) = match &shape.form {
             Form::Rectangle { y, height, .. } => (*y, y + height),
             Form::Circle { y, radius, .. } => (y - radius, y + radius),
-            Form::Path { points, .. } => points
-                .iter()
-                .fold((f64::INFINITY, f64::NEG_INFINITY), |(top, bottom), &(_, y)| (top.min(y), bottom.max(y))),
+            Form::Path { points, .. } => {
+                points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(top, bottom), &(_, y)| {
+                    (top.min(y), bottom.max(y))
+                })
+            }
         };
         let edge = shape.stroke.map_or(0.0, |stroke| stroke.width) + 1.0;
         (bottom + edge) * self.scale < self.above
@@ -144,7 +148,11 @@ impl Canvas<'_> {
             for pair in piece.windows(2) {
                 self.segment(pair[0], pair[1], stroke)?;
             }
-            let joints = if closed && piece_is_all { &piece[..] } else { piece.get(1..piece.len() - 1).unwrap_or(&[]) };
+            let joints = if closed && piece_is_all {
+                &piece[..]
+            } else {
+                piece.get(1..piece.len() - 1).unwrap_or(&[])
+            };
             for &(x, y) in joints {
                 self.polygon(&circle(x, y, stroke.width / 2.0), stroke.color)?;
             }
@@ -165,8 +173,12 @@ impl Canvas<'_> {
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
         let length = dx.hypot(dy);
         let (nx, ny) = (-dy / length * half, dx / length * half);
-        let corners =
-            [(from.0 + nx, from.1 + ny), (to.0 + nx, to.1 + ny), (to.0 - nx, to.1 - ny), (from.0 - nx, from.1 - ny)];
+        let corners = [
+            (from.0 + nx, from.1 + ny),
+            (to.0 + nx, to.1 + ny),
+            (to.0 - nx, to.1 - ny),
+            (from.0 - nx, from.1 - ny),
+        ];
         self.polygon(&corners, stroke.color)
     }
 }

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn round_numbers_are_named() {
-        let named = |low, high, most| ticks(low, high, most).into_iter().map(|tick| tick.1).collect::<Vec<_>>();
+        let named =
+            |low, high, most| ticks(low, high, most).into_iter().map(|tick| tick.1).collect::<Vec<_>>();
         assert_eq!(named(0.0, 0.68, 4), ["0.0", "0.2", "0.4", "0.6"]);
         assert_eq!(named(0.0, 0.2, 2), ["0.0", "0.2"]);
         assert_eq!(named(-0.031, 0.052, 4), ["−0.02", "0.00", "0.02", "0.04"]);
@@ -85,7 +86,10 @@ mod tests {
 
     #[test]
     fn counts_have_their_thousands_apart() {
-        assert_eq!([0, 999, 1_000, 22_500, 1_234_567].map(count), ["0", "999", "1,000", "22,500", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1_000, 22_500, 1_234_567].map(count),
+            ["0", "999", "1,000", "22,500", "1,234,567"]
+        );
         assert_eq!(decimal(-0.0001, 2), "0.00");
     }
 

@@ -28,10 +28,22 @@ pub(super) struct Shape {
 
 #[derive(Debug, Clone)]
 pub(super) enum Form {
-    Rectangle { x: f64, y: f64, width: f64, height: f64 },
-    Circle { x: f64, y: f64, radius: f64 },
+    Rectangle {
+        x: f64,
+        y: f64,
+        width: f64,
+        height: f64,
+    },
+    Circle {
+        x: f64,
+        y: f64,
+        radius: f64,
+    },
     /// Joined points; closed ones enclose a surface.
-    Path { points: Vec<(f64, f64)>, closed: bool },
+    Path {
+        points: Vec<(f64, f64)>,
+        closed: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +82,13 @@ pub(super) enum Anchor {
 }
 
 impl Scene {
-    pub(super) fn shape(&mut self, class: &'static str, form: Form, fill: Option<Color>, stroke: Option<Stroke>) {
+    pub(super) fn shape(
+        &mut self,
+        class: &'static str,
+        form: Form,
+        fill: Option<Color>,
+        stroke: Option<Stroke>,
+    ) {
         self.shapes.push(Shape { class, form, fill, stroke });
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{MethodColumn, Method, ModelBlock, ModelLabel, Note, ResultTable, Row, SampleSet, TableCell};
+use super::super::{
+    Method, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, SampleSet, TableCell,
+};
 use super::scale::{count, decimal};
 use super::spec::{
     Axis, Bar, BarPlot, BarRow, Better, ChartSpec, Line, LinePlot, Paint, Panel, Plot, Point, Tick,
@@ -14,7 +16,8 @@ use crate::record::Training;
 pub const MOST_SERIES: usize = 7;
 
 /// What to say where a table has no row.
-const NO_RUNS: &str = "There is no finished run with scores to draw. Run an experiment, or choose other runs.";
+const NO_RUNS: &str =
+    "There is no finished run with scores to draw. Run an experiment, or choose other runs.";
 
 /// A metric as an axis.
 pub(super) fn metric_axis(metric: Metric) -> Axis {
@@ -66,12 +69,17 @@ fn cell<'a>(
     let mut blocks = blocks(table, setting, place.split).filter(|block| block.model == *model);
     blocks.find_map(|block| {
         let row = block.rows.iter().find(|row| place_of(place.split, row) == *place)?;
-        block.columns.iter().zip(&row.cells).find_map(|(column, cell)| cell.as_ref().filter(|_| is_meant(column)))
+        block
+            .columns
+            .iter()
+            .zip(&row.cells)
+            .find_map(|(column, cell)| cell.as_ref().filter(|_| is_meant(column)))
     })
 }
 
 fn blocks(table: &ResultTable, setting: Setting, split: Split) -> impl Iterator<Item = &ModelBlock> {
-    let sections = table.sections.iter().filter(move |section| (section.setting, section.split) == (setting, split));
+    let sections =
+        table.sections.iter().filter(move |section| (section.setting, section.split) == (setting, split));
     sections.flat_map(|section| &section.blocks)
 }
 
@@ -79,17 +87,74 @@ fn place_of(split: Split, row: &Row) -> Place {
     Place { split, task: row.task, metric: row.metric, mark: row.mark.clone() }
 }
 
-/// The table's panels in order, and its settings.
-fn places(table: &ResultTable) -> (Vec<Place>, Vec<Setting>) {
-    let mut places = BTreeSet::new();
-    let mut settings = BTreeSet::new();
-    for section in &table.sections {
-        for row in section.blocks.iter().flat_map(|block| &block.rows) {
-            places.insert(place_of(section.split, row));
-            settings.insert(section.setting);
+/// The panels of a table, in order.
+struct Grid {
+    panels: Vec<(Place, Setting)>,
+    settings: Vec<Setting>,
+    splits: Vec<Split>,
+    /// Whether each task has a panel for either setting, side by side, be it empty.
+    paired: bool,
+}
+
+impl Grid {
+    fn of(table: &ResultTable) -> Self {
+        let mut there = BTreeSet::new();
+        for section in &table.sections {
+            for row in section.blocks.iter().flat_map(|block| &block.rows) {
+                there.insert((place_of(section.split, row), section.setting));
+            }
+        }
+        let settings: BTreeSet<Setting> = there.iter().map(|panel| panel.1).collect();
+        let splits: BTreeSet<Split> = there.iter().map(|panel| panel.0.split).collect();
+        let places: BTreeSet<&Place> = there.iter().map(|panel| &panel.0).collect();
+        // Where no task was run in both settings there is nothing to compare side by side.
+        let paired = places.len() < there.len();
+        let panels = if paired {
+            places
+                .into_iter()
+                .flat_map(|place| settings.iter().map(|&setting| (place.clone(), setting)))
+                .collect()
+        } else {
+            there.iter().cloned().collect()
+        };
+        Self {
+            panels,
+            settings: settings.into_iter().collect(),
+            splits: splits.into_iter().collect(),
+            paired,
         }
     }
-    (places.into_iter().collect(), settings.into_iter().collect())
+
+    const fn abreast(&self) -> usize {
+        if self.paired { 2 } else { 1 }
+    }
+
+    /// What a panel's title says beside the task: whatever differs among panels.
+    fn suffix(&self, place: &Place, setting: Setting) -> String {
+        let mut parts = Vec::new();
+        if self.settings.len() > 1 {
+            parts.push(setting.id());
+        }
+        if self.splits.len() > 1 {
+            parts.push(place.split.id());
+        }
+        if parts.is_empty() { String::new() } else { format!(" · {}", parts.join(", ")) }
+    }
+
+    /// `Scores by method, user setting, dev split`.
+    fn title(&self, what: &str) -> String {
+        let mut title = what.to_owned();
+        match self.settings[..] {
+            [] => {}
+            [one] => title.push_str(&format!(", {one} setting")),
+            _ => title.push_str(", user and time setting"),
+        }
+        let splits: Vec<&str> = self.splits.iter().map(|split| split.id()).collect();
+        if !splits.is_empty() {
+            title.push_str(&format!(", {} split", splits.join(" and ")));
+        }
+        title
+    }
 }
 
 /// All columns of all blocks, each once, in the table's order.
@@ -108,7 +173,8 @@ fn all_series(table: &ResultTable) -> Vec<Series> {
         }
     }
     for (_, columns) in &mut models {
-        columns.sort_by(|one, other| (one.method, &one.name, one.k).cmp(&(other.method, &other.name, other.k)));
+        columns
+            .sort_by(|one, other| (one.method, &one.name, one.k).cmp(&(other.method, &other.name, other.k)));
     }
     let each = |(model, columns): (ModelLabel, Vec<MethodColumn>)| {
         columns.into_iter().map(move |column| Series { model: model.clone(), column })
@@ -117,7 +183,7 @@ fn all_series(table: &ResultTable) -> Vec<Series> {
 }
 
 /// At most [`MOST_SERIES`] of the series, and the others: first those go of which there is one with a larger k, then the last
-/// of each model in turn.
+/// of each model in turn, what was tuned and what is compared with aside.
 fn choose(all: Vec<Series>) -> (Vec<Series>, Vec<Series>) {
     let mut kept = all.clone();
     if kept.len() > MOST_SERIES {
@@ -134,7 +200,11 @@ fn choose(all: Vec<Series>) -> (Vec<Series>, Vec<Series>) {
     while kept.len() > MOST_SERIES {
         let count = |series: &Series| kept.iter().filter(|other| other.model == series.model).count();
         let most = kept.iter().map(count).max().unwrap_or(0);
-        let Some(at) = kept.iter().rposition(|series| count(series) == most) else { break };
+        let crowded = |series: &Series| count(series) == most;
+        let ordinary =
+            |series: &Series| !matches!(series.column.method, Method::Tuned | Method::NonPersonalized);
+        let last = kept.iter().rposition(|series| crowded(series) && ordinary(series));
+        let Some(at) = last.or_else(|| kept.iter().rposition(crowded)) else { break };
         kept.remove(at);
     }
     let left_out = all.into_iter().filter(|series| !kept.contains(series)).collect();
@@ -150,7 +220,8 @@ struct Naming {
 
 impl Naming {
     fn of(series: &[Series]) -> Self {
-        let ks: BTreeSet<usize> = series.iter().filter_map(|series| series.column.k).filter(|&k| k > 0).collect();
+        let ks: BTreeSet<usize> =
+            series.iter().filter_map(|series| series.column.k).filter(|&k| k > 0).collect();
         let several_models = series.iter().any(|other| other.model != series[0].model);
         Self { several_models, k: ks.first().copied().filter(|_| ks.len() == 1) }
     }
@@ -163,16 +234,14 @@ impl Naming {
 
 /// Bars by method: a panel a task and metric of the table, the two settings side by side where it has both.
 pub fn scores_chart(table: &ResultTable) -> ChartSpec {
-    let (places, settings) = places(table);
+    let grid = Grid::of(table);
     let (series, left_out) = choose(all_series(table));
     let naming = Naming::of(&series);
     let mut panels = Vec::new();
-    for place in &places {
-        for &setting in &settings {
-            let rows = series.iter().map(|series| bar_row(table, setting, place, series, &naming)).collect();
-            let plot = Plot::Bars(BarPlot { axis: metric_axis(place.metric), rows });
-            panels.push(panel(table, setting, place, settings.len() > 1, plot));
-        }
+    for (place, setting) in &grid.panels {
+        let rows = series.iter().map(|series| bar_row(table, *setting, place, series, &naming)).collect();
+        let plot = Plot::Bars(BarPlot { axis: metric_axis(place.metric), rows });
+        panels.push(panel(table, *setting, place, &grid, plot));
     }
     let bars = panels.iter().filter_map(|panel| match &panel.plot {
         Plot::Bars(plot) => Some(plot),
@@ -186,15 +255,16 @@ pub fn scores_chart(table: &ResultTable) -> ChartSpec {
     if bars.iter().any(|row| row.reference.is_some() && row.bar.is_some()) {
         notes.push("Dashed: non-personalized.".to_owned());
     }
-    let painted = bars.iter().filter(|row| row.bar.is_some()).map(|row| row.paint.filled).collect::<BTreeSet<_>>();
+    let painted =
+        bars.iter().filter(|row| row.bar.is_some()).map(|row| row.paint.filled).collect::<BTreeSet<_>>();
     notes.extend(surfaces_note(&painted, &series, "bars"));
     notes.extend(seeds_note(table));
-    notes.extend(published_note(table, &settings, &places, &series));
+    notes.extend(published_note(table, &grid, &series));
     notes.extend(closing_notes(table, &left_out, &naming));
     ChartSpec {
-        title: title("Scores by method", &places, &settings),
+        title: grid.title("Scores by method"),
         panels,
-        abreast: settings.len(),
+        abreast: grid.abreast(),
         notes: vec![notes.join(" ")],
         empty: NO_RUNS.to_owned(),
     }
@@ -217,7 +287,12 @@ fn bar_row(table: &ResultTable, setting: Setting, place: &Place, series: &Series
 }
 
 /// A model's non-personalized cell.
-fn plain<'a>(table: &'a ResultTable, setting: Setting, place: &Place, model: &ModelLabel) -> Option<&'a TableCell> {
+fn plain<'a>(
+    table: &'a ResultTable,
+    setting: Setting,
+    place: &Place,
+    model: &ModelLabel,
+) -> Option<&'a TableCell> {
     cell(table, setting, place, model, |column| column.method == Method::NonPersonalized)
 }
 
@@ -226,7 +301,7 @@ fn whisker(cell: &TableCell) -> Option<(f64, f64)> {
     interval.or(cell.spread.map(|spread| (spread.low, spread.high)))
 }
 
-fn panel(table: &ResultTable, setting: Setting, place: &Place, name_setting: bool, plot: Plot) -> Panel {
+fn panel(table: &ResultTable, setting: Setting, place: &Place, grid: &Grid, plot: Plot) -> Panel {
     let rows = blocks(table, setting, place.split).flat_map(|block| &block.rows);
     let rows: Vec<&Row> = rows.filter(|row| place_of(place.split, row) == *place).collect();
     let counts: Vec<(usize, usize)> = rows.iter().filter_map(|row| row.n()).collect();
@@ -238,7 +313,7 @@ fn panel(table: &ResultTable, setting: Setting, place: &Place, name_setting: boo
     };
     let label = rows.first().map_or_else(|| place.task.id().to_owned(), |row| row.task_label());
     Panel {
-        title: if name_setting { format!("{label} · {setting}") } else { label },
+        title: format!("{label}{}", grid.suffix(place, setting)),
         subtitle: place.task.name().to_owned(),
         corner,
         plot,
@@ -247,14 +322,19 @@ fn panel(table: &ResultTable, setting: Setting, place: &Place, name_setting: boo
 
 /// `n = 1,500`, or `n = 1,498–1,500` where not all are of equal many samples.
 pub(super) fn samples(fewest: u64, most: u64) -> String {
-    if fewest == most { format!("n = {}", count(most)) } else { format!("n = {}–{}", count(fewest), count(most)) }
+    if fewest == most {
+        format!("n = {}", count(most))
+    } else {
+        format!("n = {}–{}", count(fewest), count(most))
+    }
 }
 
 /// Curves over k: a panel a task and metric, a line a retriever, begun at the non-personalized value.
 pub fn k_chart(table: &ResultTable) -> ChartSpec {
-    let (places, settings) = places(table);
+    let grid = Grid::of(table);
     let over_k = |series: &Series| {
-        series.column.k.is_some_and(|k| k > 0) && !matches!(series.column.method, Method::Tuned | Method::Oracle)
+        series.column.k.is_some_and(|k| k > 0)
+            && !matches!(series.column.method, Method::Tuned | Method::Oracle)
     };
     let mut lines: Vec<(Series, Vec<Series>)> = Vec::new();
     for series in all_series(table).into_iter().filter(over_k) {
@@ -271,39 +351,42 @@ pub fn k_chart(table: &ResultTable) -> ChartSpec {
     let series_ks: BTreeSet<usize> =
         lines.iter().flat_map(|(_, series)| series).filter_map(|series| series.column.k).chain([0]).collect();
     let mut panels = Vec::new();
-    for place in &places {
-        for &setting in &settings {
-            let drawn = lines.iter().zip(&paints).filter_map(|((name, series), paint)| {
-                let mut points: Vec<Point> = series
-                    .iter()
-                    .filter_map(|series| {
-                        let cell = series.cell(table, setting, place)?;
-                        Some(Point { at: place_of_k(series.column.k?), value: cell.value, interval: whisker(cell) })
+    for &(ref place, setting) in &grid.panels {
+        let drawn = lines.iter().zip(&paints).filter_map(|((name, series), paint)| {
+            let mut points: Vec<Point> = series
+                .iter()
+                .filter_map(|series| {
+                    let cell = series.cell(table, setting, place)?;
+                    Some(Point {
+                        at: place_of_k(series.column.k?),
+                        value: cell.value,
+                        interval: whisker(cell),
                     })
-                    .collect();
-                points.sort_by(|one, other| one.at.total_cmp(&other.at));
-                let from = plain(table, setting, place, &name.model);
-                let from = from.map(|cell| Point { at: 0.0, value: cell.value, interval: whisker(cell) });
-                let mut label = naming.label(&name.column);
-                if naming.several_models {
-                    label = format!("{label}, {}", name.model.name);
-                }
-                (!points.is_empty()).then_some(Line { label, paint: *paint, from, points })
-            });
-            let drawn: Vec<Line> = drawn.collect();
-            let places_across = drawn.iter().flat_map(|line| line.from.iter().chain(&line.points));
-            let ends = places_across.fold((f64::INFINITY, 0.0_f64), |(first, last), point| (first.min(point.at), last.max(point.at)));
-            let measured = series_ks.iter().filter(|&&k| (ends.0..=ends.1).contains(&place_of_k(k)));
-            let tick = |&k: &usize| Tick { at: place_of_k(k), label: k.to_string(), beneath: String::new() };
-            let plot = LinePlot {
-                axis: metric_axis(place.metric),
-                across: "k, retrieved entries (log scale)".to_owned(),
-                ticks: measured.map(tick).collect(),
-                zero: false,
-                lines: drawn,
-            };
-            panels.push(panel(table, setting, place, settings.len() > 1, Plot::Lines(plot)));
-        }
+                })
+                .collect();
+            points.sort_by(|one, other| one.at.total_cmp(&other.at));
+            let from = plain(table, setting, place, &name.model);
+            let from = from.map(|cell| Point { at: 0.0, value: cell.value, interval: whisker(cell) });
+            let mut label = naming.label(&name.column);
+            if naming.several_models {
+                label = format!("{label}, {}", name.model.name);
+            }
+            (!points.is_empty()).then_some(Line { label, paint: *paint, from, points })
+        });
+        let drawn: Vec<Line> = drawn.collect();
+        let places_across = drawn.iter().flat_map(|line| line.from.iter().chain(&line.points));
+        let ends = places_across
+            .fold((f64::INFINITY, 0.0_f64), |(first, last), point| (first.min(point.at), last.max(point.at)));
+        let measured = series_ks.iter().filter(|&&k| (ends.0..=ends.1).contains(&place_of_k(k)));
+        let tick = |&k: &usize| Tick { at: place_of_k(k), label: k.to_string(), beneath: String::new() };
+        let plot = LinePlot {
+            axis: metric_axis(place.metric),
+            across: "k, retrieved entries (log scale)".to_owned(),
+            ticks: measured.map(tick).collect(),
+            zero: false,
+            lines: drawn,
+        };
+        panels.push(panel(table, setting, place, &grid, Plot::Lines(plot)));
     }
     let has_lines = |panel: &Panel| matches!(&panel.plot, Plot::Lines(plot) if !plot.lines.is_empty());
     if !panels.iter().any(has_lines) {
@@ -316,8 +399,8 @@ pub fn k_chart(table: &ResultTable) -> ChartSpec {
     notes.extend(seeds_note(table));
     notes.extend(closing_notes(table, &left_out, &naming));
     ChartSpec {
-        title: title("Scores over k", &places, &settings),
-        abreast: settings.len(),
+        title: grid.title("Scores over k"),
+        abreast: grid.abreast(),
         notes: if panels.is_empty() { Vec::new() } else { vec![notes.join(" ")] },
         panels,
         empty: "There is no finished run with retrieved entries to draw over k. Run an experiment with several k, or choose \
@@ -341,22 +424,6 @@ fn paints(names: &[Series]) -> Vec<Paint> {
         paint
     });
     each.collect()
-}
-
-/// `Scores by method, user setting, dev split`.
-fn title(what: &str, places: &[Place], settings: &[Setting]) -> String {
-    let splits: BTreeSet<Split> = places.iter().map(|place| place.split).collect();
-    let mut title = what.to_owned();
-    match settings {
-        [] => {}
-        [one] => title.push_str(&format!(", {one} setting")),
-        _ => title.push_str(", user and time setting"),
-    }
-    let splits: Vec<&str> = splits.into_iter().map(Split::id).collect();
-    if !splits.is_empty() {
-        title.push_str(&format!(", {} split", splits.join(" and ")));
-    }
-    title
 }
 
 /// What all series share.
@@ -395,20 +462,21 @@ fn seeds_note(table: &ResultTable) -> Option<String> {
 }
 
 /// Where the diamonds come from, each source once.
-fn published_note(table: &ResultTable, settings: &[Setting], places: &[Place], series: &[Series]) -> Option<String> {
+fn published_note(table: &ResultTable, grid: &Grid, series: &[Series]) -> Option<String> {
     let mut sources: BTreeMap<(&str, &str), BTreeSet<(&str, &str)>> = BTreeMap::new();
-    for place in places {
-        for &setting in settings {
-            let cells = series.iter().filter_map(|series| series.cell(table, setting, place));
-            for &PublishedFigure { source, table, model, training, .. } in cells.flat_map(|cell| cell.published.iter().copied()) {
-                sources.entry((source, table)).or_default().insert((model, training));
-            }
+    for (place, setting) in &grid.panels {
+        let cells = series.iter().filter_map(|series| series.cell(table, *setting, place));
+        for &PublishedFigure { source, table, model, training, .. } in
+            cells.flat_map(|cell| cell.published.iter().copied())
+        {
+            sources.entry((source, table)).or_default().insert((model, training));
         }
     }
     let named: Vec<String> = sources
         .into_iter()
         .map(|((source, table), models)| {
-            let models: Vec<String> = models.into_iter().map(|(model, training)| format!("{model}, {training}")).collect();
+            let models: Vec<String> =
+                models.into_iter().map(|(model, training)| format!("{model}, {training}")).collect();
             format!("{source}, {table} ({})", models.join("; "))
         })
         .collect();
@@ -417,7 +485,8 @@ fn published_note(table: &ResultTable, settings: &[Setting], places: &[Place], s
 
 /// What a reader must know of single figures, and what is not shown.
 fn closing_notes(table: &ResultTable, left_out: &[Series], naming: &Naming) -> Vec<String> {
-    let known = table.notes.iter().filter(|note| matches!(note, Note::Samples { .. } | Note::SameData { .. }));
+    let known =
+        table.notes.iter().filter(|note| matches!(note, Note::Samples { .. } | Note::SameData { .. }));
     let mut notes: Vec<String> = known.map(ToString::to_string).collect();
     let mut failed: BTreeMap<(Task, &SampleSet), u64> = BTreeMap::new();
     for (row, cell) in cells(table) {
@@ -427,7 +496,9 @@ fn closing_notes(table: &ResultTable, left_out: &[Series], naming: &Naming) -> V
     let failed: Vec<String> = failed
         .into_iter()
         .filter(|(_, failed)| *failed > 0)
-        .map(|((task, _), failed)| format!("{task}: up to {} samples failed and are in no figure.", count(failed)))
+        .map(|((task, _), failed)| {
+            format!("{task}: up to {} samples failed and are in no figure.", count(failed))
+        })
         .collect();
     notes.extend(failed);
     if !left_out.is_empty() {
@@ -439,7 +510,10 @@ fn closing_notes(table: &ResultTable, left_out: &[Series], naming: &Naming) -> V
         if left_out.len() > names.len() {
             names.push(format!("and {} more", left_out.len() - names.len()));
         }
-        notes.push(format!("Not shown, since a chart has at most {MOST_SERIES} series: {}.", names.join("; ")));
+        notes.push(format!(
+            "Not shown, since a chart has at most {MOST_SERIES} series: {}.",
+            names.join("; ")
+        ));
     }
     notes
 }

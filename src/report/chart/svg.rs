@@ -33,7 +33,10 @@ pub(super) fn write(scene: &Scene) -> String {
     out.push_str("<style>\n");
     for (weight, bytes) in FILES {
         let weight = weight_number(weight);
-        let _ = write!(out, "@font-face{{font-family:'{FAMILY}';font-weight:{weight};src:url(data:font/otf;base64,");
+        let _ = write!(
+            out,
+            "@font-face{{font-family:'{FAMILY}';font-weight:{weight};src:url(data:font/otf;base64,"
+        );
         STANDARD.encode_string(bytes, &mut out);
         out.push_str(") format('opentype')}\n");
     }

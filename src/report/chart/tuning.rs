@@ -40,12 +40,17 @@ fn panel(tuning: &Tuning) -> Panel {
     let values = || tuning.grid.iter().map(|cell| sign * cell.value).filter(|value| value.is_finite());
     let (worst, best) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     // Equal values have equal shades, and small differences do not look large.
-    let shade = |value: f64| if best > worst { 0.1 + 0.7 * (sign * value - worst) / (best - worst) } else { 0.3 };
+    let shade =
+        |value: f64| if best > worst { 0.1 + 0.7 * (sign * value - worst) / (best - worst) } else { 0.3 };
     let cells = rows.iter().map(|row| {
         let cell = |k: &usize| {
             let at = tuning.grid.iter().zip(&names).position(|(cell, name)| cell.k == *k && name == row)?;
             let value = tuning.grid[at].value;
-            let cell = HeatCell { text: metric_value(tuning.metric, value), shade: shade(value), marked: at == tuning.winner };
+            let cell = HeatCell {
+                text: metric_value(tuning.metric, value),
+                shade: shade(value),
+                marked: at == tuning.winner,
+            };
             value.is_finite().then_some(cell)
         };
         ks.iter().map(cell).collect()

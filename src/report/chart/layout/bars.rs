@@ -80,7 +80,12 @@ pub(super) fn draw(pen: &mut Pen, plot: &BarPlot, area: Area) {
     for (from, to) in blocks(&rows) {
         let (top, end) = (area.y + from, area.y + to);
         for &(value, _) in ticks.iter().filter(|tick| tick.0 > 0.0) {
-            pen.scene.line("grid", (scale.at(value), top), (scale.at(value), end), Stroke::new(pen.theme.grid(), 0.5));
+            pen.scene.line(
+                "grid",
+                (scale.at(value), top),
+                (scale.at(value), end),
+                Stroke::new(pen.theme.grid(), 0.5),
+            );
         }
     }
     for (row, top) in &rows {
@@ -115,7 +120,12 @@ pub(super) fn draw(pen: &mut Pen, plot: &BarPlot, area: Area) {
         }
         for &value in &bar.published {
             let x = scale.at(value);
-            let points = vec![(x, middle - DIAMOND), (x + DIAMOND, middle), (x, middle + DIAMOND), (x - DIAMOND, middle)];
+            let points = vec![
+                (x, middle - DIAMOND),
+                (x + DIAMOND, middle),
+                (x, middle + DIAMOND),
+                (x - DIAMOND, middle),
+            ];
             let form = Form::Path { points, closed: true };
             pen.scene.shape("published", form, Some(pen.theme.ground()), Some(Stroke::new(ink, 0.8)));
         }
@@ -124,6 +134,7 @@ pub(super) fn draw(pen: &mut Pen, plot: &BarPlot, area: Area) {
     let mut baseline = area.y + bottom + 1.5 + 6.5;
     let mut free_from = f64::NEG_INFINITY;
     for (value, text) in &ticks {
+        let text = if *value == 0.0 { "0" } else { text };
         let (at, half) = (scale.at(*value), pen.small_width(text) / 2.0);
         // The label at zero begins there, so that nothing hangs out on the left.
         let (x, anchor) = if *value == 0.0 { (area.x, Anchor::Start) } else { (at, Anchor::Middle) };

@@ -46,7 +46,9 @@ pub(super) fn draw(pen: &mut Pen, plot: &HeatPlot, area: Area) {
     let width = ((area.width - names - GAP - apart) / columns).clamp(4.0, WIDEST);
     let left = area.x + names + GAP;
     let top = area.y + 2.0 * LINE + 2.0;
-    let place = |column: usize| left + column as f64 * width + if plot.apart.is_some_and(|at| column >= at) { APART } else { 0.0 };
+    let place = |column: usize| {
+        left + column as f64 * width + if plot.apart.is_some_and(|at| column >= at) { APART } else { 0.0 }
+    };
 
     let down = pen.faces.shorten(&plot.down, Weight::Regular, SMALL, names);
     pen.text(area.x, top - 4.0, &down, pen.small(Anchor::Start));

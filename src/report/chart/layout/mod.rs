@@ -72,10 +72,7 @@ impl Pen {
 
 /// Lays a chart out.
 pub(super) fn lay_out(chart: &ChartSpec, style: &Style) -> Result<Scene, ChartError> {
-    let (narrowest, widest) = Style::WIDTHS_MM;
-    if !(narrowest..=widest).contains(&style.width_mm) {
-        return Err(ChartError::Width { mm: style.width_mm });
-    }
+    let style = style.checked()?;
     let chart = printable(chart.finite());
     let width = style.width_mm * POINTS_PER_MM;
     let scene = Scene {
@@ -99,10 +96,19 @@ pub(super) fn lay_out(chart: &ChartSpec, style: &Style) -> Result<Scene, ChartEr
     if !chart.title.is_empty() {
         y += 4.0;
     }
-    y = if chart.panels.is_empty() { empty(&mut pen, &chart.empty, y, room) } else { grid(&mut pen, &chart, y, room) };
+    y = if chart.panels.is_empty() {
+        empty(&mut pen, &chart.empty, y, room)
+    } else {
+        grid(&mut pen, &chart, y, room)
+    };
     let notes = pen.small(Anchor::Start);
     y += 5.0;
-    for line in chart.notes.iter().flat_map(|note| pen.faces.wrap(note, Weight::Regular, SMALL, room)).collect::<Vec<_>>() {
+    for line in chart
+        .notes
+        .iter()
+        .flat_map(|note| pen.faces.wrap(note, Weight::Regular, SMALL, room))
+        .collect::<Vec<_>>()
+    {
         y += LINE;
         pen.text(MARGIN, y, &line, notes);
     }
@@ -125,10 +131,16 @@ fn empty(pen: &mut Pen, message: &str, y: f64, room: f64) -> f64 {
 /// Lays panels on a grid and gives where it ends.
 fn grid(pen: &mut Pen, chart: &ChartSpec, mut y: f64, room: f64) -> f64 {
     let shared = shared_labels(chart);
+    let keyed = lines::key(pen, chart, room);
+    if let Some(key) = &keyed {
+        y = lines::draw_key(pen, key, y, room);
+    }
     let narrowest = chart.panels.iter().map(|panel| match &panel.plot {
-        Plot::Bars(plot) if shared.is_none() => bars::label_width(pen, plot).min(room * 0.36) + bars::LABEL_GAP + bars::NARROWEST,
+        Plot::Bars(plot) if shared.is_none() => {
+            bars::label_width(pen, plot).min(room * 0.36) + bars::LABEL_GAP + bars::NARROWEST
+        }
         Plot::Bars(_) => bars::NARROWEST,
-        Plot::Lines(plot) => lines::narrowest(pen, plot),
+        Plot::Lines(plot) => lines::narrowest(pen, plot, keyed.is_none()),
         Plot::Heat(plot) => heat::narrowest(pen, plot),
     });
     let narrowest = narrowest.fold(1.0, f64::max);
@@ -149,7 +161,8 @@ fn grid(pen: &mut Pen, chart: &ChartSpec, mut y: f64, room: f64) -> f64 {
         if number > 0 {
             y += ROW_GAP;
         }
-        let places: Vec<f64> = (0..row.len()).map(|at| MARGIN + labels + at as f64 * (width + GUTTER)).collect();
+        let places: Vec<f64> =
+            (0..row.len()).map(|at| MARGIN + labels + at as f64 * (width + GUTTER)).collect();
         let headers: Vec<Vec<HeaderLine>> = row.iter().map(|panel| header(pen, panel, width)).collect();
         let lines = headers.iter().map(Vec::len).max().unwrap_or(0);
         for (header, &x) in headers.iter().zip(&places) {
@@ -159,7 +172,7 @@ fn grid(pen: &mut Pen, chart: &ChartSpec, mut y: f64, room: f64) -> f64 {
         // The plots of a row end together, so that equal heights mean the same.
         let heights = row.iter().map(|panel| match &panel.plot {
             Plot::Bars(plot) => bars::height(pen, plot, width),
-            Plot::Lines(plot) => lines::height(pen, plot, width),
+            Plot::Lines(plot) => lines::height(pen, plot, width, keyed.is_none()),
             Plot::Heat(plot) => heat::height(plot),
         });
         let height = heights.fold(0.0, f64::max);
@@ -176,7 +189,7 @@ fn grid(pen: &mut Pen, chart: &ChartSpec, mut y: f64, room: f64) -> f64 {
                     let taken = own + bars::LABEL_GAP;
                     bars::draw(pen, plot, Area { x: x + taken, width: width - taken, ..area });
                 }
-                Plot::Lines(plot) => lines::draw(pen, plot, area),
+                Plot::Lines(plot) => lines::draw(pen, plot, area, keyed.is_none()),
                 Plot::Heat(plot) => heat::draw(pen, plot, area),
             }
         }
@@ -205,7 +218,9 @@ fn shared_labels(chart: &ChartSpec) -> Option<&BarPlot> {
         _ => None,
     });
     let plots: Vec<&BarPlot> = plots.collect::<Option<_>>()?;
-    let names = |plot: &BarPlot| plot.rows.iter().map(|row| (row.group.clone(), row.label.clone())).collect::<Vec<_>>();
+    let names = |plot: &BarPlot| {
+        plot.rows.iter().map(|row| (row.group.clone(), row.label.clone())).collect::<Vec<_>>()
+    };
     let first = *plots.first()?;
     plots.iter().all(|plot| names(plot) == names(first)).then_some(first)
 }
@@ -235,7 +250,12 @@ fn draw_header(pen: &mut Pen, lines: &[HeaderLine], x: f64, y: f64, width: f64) 
     let mut baseline = y + 7.0;
     for line in lines {
         let style = if line.heavy {
-            Type { size: PANEL_TITLE, weight: Weight::SemiBold, anchor: Anchor::Start, color: pen.theme.ink() }
+            Type {
+                size: PANEL_TITLE,
+                weight: Weight::SemiBold,
+                anchor: Anchor::Start,
+                color: pen.theme.ink(),
+            }
         } else {
             pen.small(Anchor::Start)
         };
@@ -247,7 +267,8 @@ fn draw_header(pen: &mut Pen, lines: &[HeaderLine], x: f64, y: f64, width: f64) 
 
 /// What an axis says, on one line if there is room, with an arrow that points to what is better: along the axis or up it.
 fn axis_lines(pen: &Pen, axis: &Axis, upright: bool, room: f64) -> Vec<String> {
-    let name = if axis.unit.is_empty() { axis.name.clone() } else { format!("{} ({})", axis.name, axis.unit) };
+    let name =
+        if axis.unit.is_empty() { axis.name.clone() } else { format!("{} ({})", axis.name, axis.unit) };
     let better = axis.better.map(|better| match (better, upright) {
         (Better::Higher, false) => "higher is better →",
         (Better::Lower, false) => "← lower is better",
@@ -289,7 +310,9 @@ fn printable(mut chart: ChartSpec) -> ChartSpec {
             }
             Plot::Lines(plot) => {
                 [&mut plot.axis.name, &mut plot.axis.unit, &mut plot.across].into_iter().for_each(fix);
-                plot.ticks.iter_mut().for_each(|tick| [&mut tick.label, &mut tick.beneath].into_iter().for_each(fix));
+                plot.ticks
+                    .iter_mut()
+                    .for_each(|tick| [&mut tick.label, &mut tick.beneath].into_iter().for_each(fix));
                 plot.lines.iter_mut().for_each(|line| fix(&mut line.label));
             }
             Plot::Heat(plot) => {

@@ -46,7 +46,12 @@ impl Pen {
         let color = method_color(paint.method, self.theme);
         let dash = DASHES[paint.dash % DASHES.len()];
         if paint.method == Method::Fusion {
-            self.scene.shape("outline", path(), None, Some(Stroke { dash, ..Stroke::new(FUSION_OUTLINE, 1.9) }));
+            self.scene.shape(
+                "outline",
+                path(),
+                None,
+                Some(Stroke { dash, ..Stroke::new(FUSION_OUTLINE, 1.9) }),
+            );
         }
         self.scene.shape("line", path(), None, Some(Stroke { dash, ..Stroke::new(color, 1.2) }));
     }

@@ -1,0 +1,102 @@
+//! `lamplight rescore`: stored raw texts to answers and scores anew, without any model.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+
+use super::score::load_wordnet;
+use super::store_choice::StoreChoice;
+use super::text::{plain, table};
+use super::{CliError, Console, Outcome, Unit};
+use crate::metrics::{Aggregate, Figure, MeteorStages};
+use crate::record::RunRecord;
+use crate::run::{Rescored, rescore};
+
+/// Parse and score the stored answers of runs again, with nothing generated.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["runs", "all"]))]
+pub(super) struct RescoreArgs {
+    /// The runs, by number or by the beginning of their key.
+    #[arg(value_name = "RUN")]
+    runs: Vec<String>,
+    /// Every run of the store.
+    #[arg(long)]
+    all: bool,
+    /// WordNet's dictionary folder, so that METEOR compares synonyms; without it equal words and stems only, as runs do.
+    #[arg(long, value_name = "DIR")]
+    wordnet: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreChoice,
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: &RescoreArgs, console: &Console) -> Result<Outcome, CliError> {
+    let wordnet = arguments.wordnet.as_deref().map(load_wordnet).transpose()?;
+    let reader = arguments.store.reader()?;
+    let runs: Vec<RunRecord> = match arguments.all {
+        true => reader.runs()?,
+        false => arguments.runs.iter().map(|run| reader.find(run)).collect::<Result<_, _>>()?,
+    };
+    let mut store = arguments.store.open()?;
+    let mut all = Vec::with_capacity(runs.len());
+    for run in &runs {
+        let rescored = console.with_progress(Unit::Items, |progress| {
+            rescore(&mut store, run, wordnet.as_ref(), console.cancel(), progress)
+        })?;
+        if !console.is_json() {
+            console.print(&words(run, &rescored))?;
+        }
+        all.push(rescored);
+    }
+    if console.is_json() {
+        console.print_json(&all)?;
+    } else if runs.is_empty() {
+        console.print("The store has no runs.\n")?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn words(run: &RunRecord, rescored: &Rescored) -> String {
+    let spec = &run.spec;
+    let Rescored { rows, answers_changed, scores_changed, failed, before, after, .. } = rescored;
+    let mut out = format!(
+        "Run {} ({}): {} {} {}, {}, {} k = {}\n  {rows} answers scored anew; {answers_changed} answers and {scores_changed} \
+         scores changed",
+        run.id.0,
+        run.short_key(),
+        spec.dataset.task,
+        spec.dataset.setting,
+        spec.dataset.split,
+        plain(&spec.model.name),
+        plain(&spec.retriever.config),
+        spec.retriever.k,
+    );
+    if *failed > 0 {
+        out.push_str(&format!("; {failed} failed samples have no answer"));
+    }
+    out.push('\n');
+    let Some(after) = after else {
+        out.push_str("  The run is not done, so there are no figures yet.\n");
+        return out;
+    };
+    let rows = after.figures.iter().map(|figure| figure_row(figure, before.as_ref())).collect::<Vec<_>>();
+    if rows.is_empty() {
+        out.push_str("  No sample has a reference, so there are no figures.\n");
+        return out;
+    }
+    out.push_str(&table(&rows, &[1, 3]));
+    if after.meteor_stages == Some(MeteorStages::ExactStemSynonym) {
+        out.push_str("  METEOR compares synonyms, too.\n");
+    }
+    out
+}
+
+fn figure_row(figure: &Figure, before: Option<&Aggregate>) -> Vec<String> {
+    let old = before.and_then(|before| before.figures.iter().find(|old| old.metric == figure.metric));
+    let number = |figure: &Figure| format!("{:.4}", figure.value);
+    let mut row = vec![format!("  {}", figure.metric.name()), number(figure), String::new(), String::new()];
+    if let Some(old) = old.filter(|old| old.value != figure.value) {
+        (row[2], row[3]) = ("was".to_owned(), number(old));
+    }
+    row
+}

@@ -1,0 +1,221 @@
+//! The keys of an experiment's file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::place::{KeyPath, Source};
+use super::problem::{Problem, ProblemKind};
+use super::reader::{Reading, Section};
+use super::{
+    DataSettings, Experiment, GenerationSettings, ModelSettings, PromptSettings, RetrievalSettings,
+    SamplingSettings, Templates, TuneSettings,
+};
+use crate::lamp::Task;
+use crate::model::{EarlyStopping, GenerationConfig, Precision};
+use crate::prompt::PromptMode;
+use crate::record::Training;
+
+/// The greatest number of entries that anyone asks for.
+const MOST_ENTRIES: u64 = 100_000;
+/// The longest prompt that anyone asks for, in tokens.
+const LONGEST: u64 = 1 << 20;
+/// The greatest number that TOML has.
+const GREATEST: u64 = i64::MAX as u64;
+
+/// What is good in a text, and what is wrong with it.
+pub(super) fn parse(text: &str, origin: &Path) -> (Experiment, Vec<Problem>) {
+    let source = Source::new(origin, text);
+    let reading = Reading::new(&source);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let mut problem = Problem::at(
+            KeyPath::default(),
+            ProblemKind::Syntax(error.message().trim().replace('\n', "; ")),
+            &source,
+        );
+        problem.place.line = error.span().and_then(|span| source.line(span.start));
+        reading.add(problem);
+    }
+    let mut experiment = Experiment::default();
+    // Keys after a mistake in the syntax may stand where they were not meant to: they are not judged.
+    if errors.is_empty() {
+        experiment = read(Section::new(&reading, KeyPath::default(), Some(document.get_ref())));
+    }
+    let problems = reading.into_problems();
+    experiment.source = source;
+    (experiment, problems)
+}
+
+fn read(root: Section<'_, '_>) -> Experiment {
+    let (name, metrics) = (root.text("name"), root.all_parsed("metrics"));
+    let (seeds, data, models) =
+        (root.counts("seeds", 0, GREATEST), root.sections("data"), root.sections("models"));
+    let (prompt_section, retrieval_section) = (root.section("prompt"), root.section("retrieval"));
+    let (generation_section, tune_section) = (root.section("generation"), root.section("tune"));
+    let experiment = Experiment {
+        name: name.unwrap_or_default(),
+        metrics: metrics.unwrap_or_default(),
+        seeds: seeds.unwrap_or_default(),
+        data: data.into_iter().map(data_settings).collect(),
+        models: models.into_iter().map(model).collect(),
+        prompt: prompt(prompt_section),
+        retrieval: retrieval(retrieval_section, tune_section.is_there()),
+        generation: generation(generation_section),
+        tune: tune(tune_section),
+        source: Source::default(),
+    };
+    for (key, what) in [
+        ("name", "what the experiment is called"),
+        ("data", "a table [data] with the paths of files or folders"),
+        ("models", "at least one table [[models]] with a name"),
+    ] {
+        if root.lacks(key) {
+            root.report(key, ProblemKind::Missing { what });
+        }
+    }
+    root.end();
+    experiment
+}
+
+fn data_settings(section: Section<'_, '_>) -> DataSettings {
+    let data = DataSettings {
+        paths: section.texts("paths").into_iter().flatten().map(Into::into).collect(),
+        tasks: section.all_parsed("tasks").unwrap_or_default(),
+        settings: section.all_parsed("settings").unwrap_or_default(),
+        split: section.parsed("split"),
+        limit: section.count("limit", 1, u64::from(u32::MAX)),
+        seed: section.count("seed", 0, GREATEST),
+        skip_broken: section.flag("skip_broken").unwrap_or_default(),
+        unscored: section.flag("unscored").unwrap_or_default(),
+    };
+    if section.lacks("paths") {
+        section.report("paths", ProblemKind::Missing { what: "files or folders with data" });
+    }
+    if data.seed.is_some() && data.limit.is_none() {
+        section.report("seed", ProblemKind::Needs { needs: "limit" });
+    }
+    section.end();
+    data
+}
+
+fn model(section: Section<'_, '_>) -> ModelSettings {
+    let model = ModelSettings {
+        name: section.text("name").unwrap_or_default(),
+        training: section
+            .word("training", &[("zero-shot", Training::ZeroShot), ("fine-tuned", Training::FineTuned)]),
+        device: section.parsed("device"),
+        precision: section.word(
+            "precision",
+            &[
+                ("f32", Precision::F32),
+                ("bf16", Precision::Bf16),
+                ("f16", Precision::F16),
+                ("int8", Precision::Int8),
+            ],
+        ),
+        batch: section.count("batch", 1, 4096),
+        chat: section.flag("chat").unwrap_or_default(),
+        system: section.text("system"),
+        context: section.count("context", 1, LONGEST),
+        tokenizer_beside: section.flag("tokenizer_beside").unwrap_or_default(),
+        generation: generation(section.section("generation")),
+    };
+    if section.lacks("name") {
+        section.report("name", ProblemKind::Missing { what: "a model's name" });
+    }
+    section.end();
+    model
+}
+
+fn generation(section: Section<'_, '_>) -> GenerationSettings {
+    let settings = GenerationSettings {
+        beams: section.count("beams", 1, GenerationConfig::MAX_BEAMS as u64),
+        max_new_tokens: section.count("max_new_tokens", 1, GenerationConfig::MAX_NEW_TOKENS as u64),
+        min_new_tokens: section.count("min_new_tokens", 0, GenerationConfig::MAX_NEW_TOKENS as u64),
+        length_penalty: section.float("length_penalty").map(|number| number as f32),
+        early_stopping: section.word(
+            "early_stopping",
+            &[
+                ("heuristic", EarlyStopping::Heuristic),
+                ("when-full", EarlyStopping::WhenFull),
+                ("never", EarlyStopping::Never),
+            ],
+        ),
+        stop: section.texts("stop"),
+        sampling: sampling(section.section("sampling")),
+    };
+    section.end();
+    settings
+}
+
+fn sampling(section: Section<'_, '_>) -> Option<SamplingSettings> {
+    let default = SamplingSettings::default();
+    let settings = SamplingSettings {
+        temperature: section.float("temperature").map_or(default.temperature, |number| number as f32),
+        top_k: section.count("top_k", 0, LONGEST).unwrap_or(default.top_k),
+        top_p: section.float("top_p").map_or(default.top_p, |number| number as f32),
+        seed: section.count("seed", 0, GREATEST),
+    };
+    let there = section.is_there();
+    section.end();
+    there.then_some(settings)
+}
+
+fn prompt(section: Section<'_, '_>) -> PromptSettings {
+    let default = PromptSettings::default();
+    let template = section.pairs("template").map(|template| match template {
+        Err(one) => Templates::All(one),
+        Ok(pairs) => {
+            let read = |(path, task, template): (KeyPath, String, String)| {
+                Some((section.parse::<Task>(&path, &task)?, template))
+            };
+            Templates::PerTask(pairs.into_iter().filter_map(read).collect::<BTreeMap<_, _>>())
+        }
+    });
+    let settings = PromptSettings {
+        template: template.unwrap_or(default.template),
+        mode: section
+            .word("mode", &[("official", PromptMode::Official), ("clean", PromptMode::Clean)])
+            .unwrap_or(default.mode),
+        max_length: section.count("max_length", 1, LONGEST).unwrap_or(default.max_length),
+    };
+    section.end();
+    settings
+}
+
+fn retrieval(section: Section<'_, '_>, tunes: bool) -> RetrievalSettings {
+    let default = RetrievalSettings::default();
+    let retrievers = section.texts("retrievers");
+    let k = section.counts("k", 0, MOST_ENTRIES);
+    if section.is_empty_list("retrievers") && !tunes {
+        section.report("retrievers", ProblemKind::Missing { what: "at least one, such as \"none\"" });
+    }
+    if section.is_empty_list("k") {
+        section.report("k", ProblemKind::Missing { what: "at least one number" });
+    }
+    let settings = RetrievalSettings {
+        retrievers: retrievers.unwrap_or(default.retrievers),
+        k: k.unwrap_or(default.k),
+        use_date: section.flag("use_date").unwrap_or_default(),
+    };
+    section.end();
+    settings
+}
+
+fn tune(section: Section<'_, '_>) -> Option<TuneSettings> {
+    let default = TuneSettings::default();
+    let k = section.counts("k", 0, MOST_ENTRIES);
+    if section.is_empty_list("k") {
+        section.report("k", ProblemKind::Missing { what: "at least one number" });
+    }
+    let settings = TuneSettings {
+        on: section.parsed("on").unwrap_or(default.on),
+        k: k.unwrap_or(default.k),
+        retrievers: section.texts("retrievers").unwrap_or_default(),
+    };
+    let there = section.is_there();
+    section.end();
+    there.then_some(settings)
+}

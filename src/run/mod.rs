@@ -1,0 +1,29 @@
+//! Runs: an experiment becomes cells, and each cell a run that is executed, resumed, tuned and scored anew.
+//!
+//! A [`Cell`] is one run made ready; an [`Executor`] answers what its store does not have yet, and what it stores is the
+//! same however often it was broken off. Everything here works without a terminal and without a window: progress is left
+//! in a slot, and what a person should know becomes an event of the store. Knows no command line and no way to show results.
+
+mod baseline;
+mod cell;
+mod encoders;
+mod execute;
+pub mod experiment;
+pub mod plan;
+mod rescore;
+mod scoring;
+pub mod series;
+pub mod tune;
+mod window;
+mod workplace;
+
+pub use baseline::{Baseline, BaselineError, commonest_label};
+pub use cell::{Cell, CellModel};
+pub use execute::{Control, Executor, Phase, RunError, RunProgress, Settings};
+pub use experiment::Experiment;
+pub use plan::{Plan, PlanError, plan, plan_draft};
+pub use rescore::{Rescored, rescore};
+pub use scoring::finish;
+pub use series::{keep, run_series};
+pub use window::Window;
+pub use workplace::Workplace;
