@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -44,8 +44,25 @@ pub struct ChartArgs {
     metrics: MetricArgs,
 }
 
+impl ChartArgs {
+    /// A chart of some runs for a page of a paper.
+    pub(super) fn of(kind: Kind, store: StoreChoice, choice: RunChoice, out: &Path) -> Self {
+        Self {
+            kind,
+            store,
+            out: out.to_owned(),
+            theme: Theme::Paper,
+            width: Style::PAGE_MM,
+            run: Vec::new(),
+            choice,
+            metrics: MetricArgs::default(),
+        }
+    }
+}
+
+/// What is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Kind {
+pub(super) enum Kind {
     /// Bars by method, a panel a task.
     #[default]
     Scores,

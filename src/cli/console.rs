@@ -40,6 +40,11 @@ impl Console {
         Self { json, quiet, color, cancel }
     }
 
+    /// The same console for work whose remarks nobody needs to read: it prints neither notes nor progress nor JSON.
+    pub(super) fn silenced(&self) -> Self {
+        Self { json: false, quiet: true, color: self.color, cancel: self.cancel.clone() }
+    }
+
     /// Whether machines read the output.
     pub const fn is_json(&self) -> bool {
         self.json

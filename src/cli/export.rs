@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -49,6 +49,24 @@ pub struct ExportArgs {
     /// Where indexes and unpacked files are kept; the system's cache folder by default.
     #[arg(long, env = "LAMPLIGHT_CACHE_DIR", hide_env_values = true, value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
+}
+
+impl ExportArgs {
+    /// The table of some runs as CSV.
+    pub(super) fn csv(store: StoreChoice, choice: RunChoice, out: &Path) -> Self {
+        Self {
+            runs: Vec::new(),
+            store,
+            format: ExportFormat::Csv,
+            out: out.to_owned(),
+            choice,
+            content: TableContent::default(),
+            prompts: false,
+            standalone: false,
+            questions: Vec::new(),
+            cache_dir: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -107,6 +107,7 @@ enum Command {
     Embeddings(embeddings::EmbeddingsArgs),
     /// Score outputs against golds, as the official evaluation does.
     Score(score::ScoreArgs),
+    Demo(run::DemoArgs),
     Run(Box<run::RunArgs>),
     Resume(run::ResumeArgs),
     Tune(run::TuneArgs),
@@ -358,6 +359,7 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Prompt(arguments) => prompt::run(&arguments, console),
         Command::Embeddings(arguments) => embeddings::run(&arguments, console),
         Command::Score(arguments) => score::run(&arguments, console),
+        Command::Demo(arguments) => run::demo(arguments, console),
         Command::Run(arguments) => run::run(*arguments, console),
         Command::Resume(arguments) => run::resume(&arguments, console),
         Command::Tune(arguments) => run::tune(arguments, console),

@@ -66,6 +66,26 @@ pub struct Chosen {
 }
 
 impl RunChoice {
+    /// The runs of an experiment.
+    pub(super) fn of_experiment(name: &str) -> Self {
+        Self { experiment: Some(name.to_owned()), ..Self::default() }
+    }
+
+    /// Of those, the runs on a split.
+    pub(super) fn on(self, split: Split) -> Self {
+        Self { split: Some(split), ..self }
+    }
+
+    /// Of those, the runs in a setting.
+    pub(super) fn in_setting(self, setting: Setting) -> Self {
+        Self { setting: Some(setting), ..self }
+    }
+
+    /// Of those, the runs of a model.
+    pub(super) fn of_model(self, name: &str) -> Self {
+        Self { model: vec![name.to_owned()], ..self }
+    }
+
     /// The runs that fit, at least one. `named`, numbers or beginnings of keys, restricts them to those.
     pub fn find(&self, reader: &Reader, named: &[String], console: &Console) -> Result<Chosen, CliError> {
         let store = || reader.path().display().to_string();

@@ -22,6 +22,12 @@ pub struct StoreChoice {
 }
 
 impl StoreChoice {
+    /// Means a file where the arguments name none.
+    pub(super) fn or(&mut self, path: PathBuf) {
+        let given = self.store.take().filter(|given| !given.as_os_str().is_empty());
+        self.store = given.or(Some(path));
+    }
+
     /// The store's file, which need not exist.
     ///
     /// # Errors

@@ -90,6 +90,19 @@ pub struct TableArgs {
     format: TableFormat,
 }
 
+impl TableArgs {
+    /// The table of some runs, as it is shown where nothing else is asked for.
+    pub(super) fn of(store: StoreChoice, choice: RunChoice) -> Self {
+        Self {
+            store,
+            run: Vec::new(),
+            choice,
+            content: TableContent::default(),
+            format: TableFormat::default(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum TableFormat {
     /// For the terminal.

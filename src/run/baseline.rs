@@ -19,7 +19,8 @@ pub enum Baseline {
     /// The text that the task's input asks about.
     Copy,
     /// What the best retrieved entry says: its label, its title or its text. In LaMP-1, the option whose title shares more
-    /// words with that entry.
+    /// words with that entry. With no retriever it answers as the rule that needs no profile, the commonest label or a
+    /// copy, so that the table shows what the entries are worth to it.
     Nearest,
 }
 
@@ -60,11 +61,11 @@ impl Baseline {
         }
     }
 
-    /// Whether it can answer a task, with a retriever or without one (`none`, or a k of 0).
+    /// Whether it can answer a task.
     ///
     /// # Errors
     /// [`BaselineError::Unsupported`] with the reason.
-    pub fn supports(self, task: Task, no_retriever: bool) -> Result<(), BaselineError> {
+    pub fn supports(self, task: Task) -> Result<(), BaselineError> {
         let reason = match (self, task.kind()) {
             (Self::Majority, TaskKind::Generation) => {
                 "its profiles have no labels of which one could be the commonest; use baseline:copy or baseline:nearest"
@@ -72,30 +73,39 @@ impl Baseline {
             (Self::Copy, TaskKind::Classification | TaskKind::Rating) => {
                 "a copy of the input is none of its labels; use baseline:majority or baseline:nearest"
             }
-            (Self::Nearest, _) if no_retriever => {
-                "without a retriever no entry is the nearest; choose a retriever and a k of at least 1"
-            }
             _ => return Ok(()),
         };
         Err(BaselineError::Unsupported { baseline: self, task, reason })
     }
 
     /// Answers a sample, given the entries retrieved for it, best first. `commonest` is what [`commonest_label`] found in the
-    /// dataset. Empty where the rule comes to no answer: no entry was retrieved, or none has what it looks for.
+    /// dataset. Empty where the rule comes to no answer: no entry that was retrieved has what it looks for, or a profile is
+    /// empty where the commonest label was not looked for.
     pub fn answer(self, task: Task, sample: &Sample, retrieved: &[usize], commonest: Option<&str>) -> String {
         let entries = retrieved.iter().filter_map(|&index| sample.profile.get(index));
         let answer = match (self, task) {
             (Self::Copy, _) => return Query::of(task, sample).text,
             (Self::Majority, Task::Lamp1) => Some("[1]"),
             (Self::Majority, _) => majority(task, entries).or(commonest),
-            (Self::Nearest, _) => entries.take(1).next().and_then(|entry| nearest(task, sample, entry)),
+            (Self::Nearest, _) => match entries.take(1).next() {
+                Some(entry) => nearest(task, sample, entry),
+                None => return Self::without_profile(task).answer(task, sample, &[], commonest),
+            },
         };
         answer.unwrap_or_default().to_owned()
     }
 
     /// Whether answers depend on all profiles of the dataset: a majority where nothing is retrieved.
     pub fn reads_all_profiles(self, task: Task, no_retriever: bool) -> bool {
-        self == Self::Majority && no_retriever && task != Task::Lamp1
+        self != Self::Copy && no_retriever && task.kind() != TaskKind::Generation && task != Task::Lamp1
+    }
+
+    /// The rule that answers a task without a look at the sample's profile.
+    const fn without_profile(task: Task) -> Self {
+        match task.kind() {
+            TaskKind::Classification | TaskKind::Rating => Self::Majority,
+            TaskKind::Generation => Self::Copy,
+        }
     }
 }
 
@@ -221,10 +231,9 @@ mod tests {
         use Baseline::{Copy, Majority, Nearest};
         for task in Task::ALL {
             let generation = task.kind() == TaskKind::Generation;
-            assert_eq!(Majority.supports(task, true).is_ok(), !generation, "{task}");
-            assert_eq!(Copy.supports(task, false).is_ok(), generation, "{task}");
-            assert!(Nearest.supports(task, false).is_ok());
-            assert!(Nearest.supports(task, true).unwrap_err().to_string().contains("choose a retriever"));
+            assert_eq!(Majority.supports(task).is_ok(), !generation, "{task}");
+            assert_eq!(Copy.supports(task).is_ok(), generation, "{task}");
+            assert!(Nearest.supports(task).is_ok());
         }
     }
 

@@ -1,5 +1,6 @@
 //! `lamplight run`, `resume` and `tune`: experiments executed, continued and tuned from a terminal.
 
+mod demo;
 mod dry_run;
 mod progress;
 mod quick;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+pub(super) use demo::{DemoArgs, run as demo};
 pub(super) use resume::{ResumeArgs, run as resume};
 pub(super) use tune::{TuneArgs, run as tune};
 
@@ -25,7 +27,7 @@ use crate::jobs::Canceled;
 use crate::model::DeviceChoice;
 use crate::record::Shard;
 use crate::run::experiment::{Experiment, Problem, WriteError};
-use crate::run::series::SeriesError;
+use crate::run::series::{self, SeriesError};
 use crate::run::{Control, Executor, Plan, PlanError, Settings, Workplace, keep, plan_draft, run_series};
 use quick::Quick;
 
@@ -187,15 +189,32 @@ fn execute(
     work: &WorkArgs,
     console: &Console,
 ) -> Result<Outcome, CliError> {
+    let (outcome, store) = work_off(experiment, plan, workplace, shard, work, true, console)?;
+    summary::print(experiment, plan, &outcome, &store, console)?;
+    conclude(&outcome, shard, console)
+}
+
+/// Runs a plan and shows how far it is, with `each_run` each run as it ends; gives what came of it, and the store's file.
+fn work_off(
+    experiment: &Experiment,
+    plan: &Plan,
+    workplace: &Workplace,
+    shard: Shard,
+    work: &WorkArgs,
+    each_run: bool,
+    console: &Console,
+) -> Result<(series::Outcome, PathBuf), CliError> {
     let mut store = work.store.open()?;
     let number = keep(&mut store, experiment, plan)?;
-    for refused in &plan.refused {
-        console.note(&format!("Left out: {}.", plain(&refused.to_string())));
+    if each_run {
+        for refused in &plan.refused {
+            console.note(&format!("Left out: {}.", plain(&refused.to_string())));
+        }
     }
     let path = store.path().to_owned();
     let mut executor = Executor::new(workplace, store, work.settings());
     let control = Control::new(console.cancel().clone());
-    let mut bars = progress::Bars::start(console, &control);
+    let mut bars = progress::Bars::start(console, &control, each_run);
     let ended = run_series(plan, number, &mut executor, shard, &control, &mut |step| bars.show(&step));
     bars.end();
     let outcome = ended?;
@@ -204,13 +223,17 @@ fn execute(
             console.note(&format!("New vectors are not kept: {}.", plain(&trouble.to_string())));
         }
     }
-    summary::print(experiment, plan, &outcome, &path, console)?;
+    Ok((outcome, path))
+}
+
+/// What a command ends with after such an outcome.
+fn conclude(outcome: &series::Outcome, shard: Shard, console: &Console) -> Result<Outcome, CliError> {
     if outcome.canceled {
         console.note("Interrupted. What was answered is stored; `lamplight resume` goes on.");
         return Err(Canceled.into());
     }
     if !outcome.is_done(shard) {
-        let undone = outcome.runs.iter().filter(|run| !crate::run::series::is_done(run, shard)).count();
+        let undone = outcome.runs.iter().filter(|run| !series::is_done(run, shard)).count();
         let count = undone + outcome.failures.len();
         let of = outcome.runs.len() + outcome.failures.len();
         if count > 0 {

@@ -30,13 +30,15 @@ struct Now {
 pub(super) struct Bars<'c> {
     console: &'c Console,
     lines: Option<(MultiProgress, JoinHandle<()>)>,
+    /// Whether runs that ended well are told one by one.
+    each_run: bool,
     now: Arc<Mutex<Now>>,
     finished: CancelToken,
     begun: Instant,
 }
 
 impl<'c> Bars<'c> {
-    pub(super) fn start(console: &'c Console, control: &Control) -> Self {
+    pub(super) fn start(console: &'c Console, control: &Control, each_run: bool) -> Self {
         let (now, finished) = (Arc::<Mutex<Now>>::default(), CancelToken::new());
         let shown = !console.is_quiet() && !console.is_json() && io::stderr().is_terminal();
         let lines = shown.then(|| {
@@ -48,7 +50,7 @@ impl<'c> Bars<'c> {
             });
             (lines, watcher)
         });
-        Self { console, lines, now, finished, begun: Instant::now() }
+        Self { console, lines, each_run, now, finished, begun: Instant::now() }
     }
 
     /// Shows what happened.
@@ -66,13 +68,18 @@ impl<'c> Bars<'c> {
                 self.begun = Instant::now();
             }
             Step::End { result, .. } => {
+                let well = result.as_ref().is_ok_and(|run| run.status == RunStatus::Done);
+                if well && !self.each_run {
+                    return;
+                }
                 let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
                 let (number, of, label) = (now.number, now.of, now.label.clone());
                 drop(now);
                 self.line(&format!("[{number}/{of}] {label}: {}", ended(result, self.begun.elapsed())));
             }
             Step::Chosen(tuning) => {
-                let Some(winner) = tuning.grid.get(tuning.winner) else { return };
+                let winner = tuning.grid.get(tuning.winner).filter(|_| self.each_run);
+                let Some(winner) = winner else { return };
                 self.line(&plain(&format!(
                     "Tuned on {}: {} {}, {}: {} with k = {} ({} {:.4})",
                     tuning.tuned_on,

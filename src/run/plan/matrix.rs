@@ -128,8 +128,7 @@ impl Planner<'_> {
                 && let Some((_, data)) = data.first()
                 && let Some(baseline) = model.baseline()
             {
-                let no_retriever = retrievers.iter().all(PlannedRetriever::is_none);
-                match baseline.supports(data.id().task, no_retriever) {
+                match baseline.supports(data.id().task) {
                     Err(error) => self.report(&model.path.key("name"), error),
                     Ok(()) => self.report(&model.path.key("name"), ProblemKind::Nothing { reason: error }),
                 }
@@ -180,13 +179,12 @@ impl Planner<'_> {
             }));
         }
         if let Some(baseline) = model.baseline()
-            && let Err(error) = baseline.supports(id.task, none)
+            && let Err(error) = baseline.supports(id.task)
         {
-            let always = baseline.supports(id.task, false).is_err();
             return Some(Made::Refused(Refused {
                 dataset: id,
                 model: Some(model.spec.name.clone()),
-                retriever: (!always).then(|| "none".to_owned()),
+                retriever: None,
                 reason: error.to_string(),
             }));
         }
