@@ -204,7 +204,7 @@ fn salvage(
         }
         let (batch, bad, end) = read_batch(source, &read, start);
         found.left_out += bad;
-        let last = batch.last().and_then(id_of);
+        let last = batch.last().and_then(|row| id_of(row));
         let step = target.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut put = step.prepare_cached(&put)?;
@@ -246,7 +246,7 @@ enum End {
     Broken,
 }
 
-fn id_of(row: &Vec<Value>) -> Option<i64> {
+fn id_of(row: &[Value]) -> Option<i64> {
     match row.first() {
         Some(Value::Integer(id)) => Some(*id),
         _ => None,
