@@ -164,7 +164,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 fn version_of(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let version = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
     let version = version.map_err(|error| StoreError::sql(path, error))?;
-    if version < 0 || version > VERSION {
+    if !(0..=VERSION).contains(&version) {
         return Err(StoreError::Newer { path: path.to_owned(), version, known: VERSION });
     }
     Ok(version)

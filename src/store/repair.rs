@@ -175,6 +175,9 @@ fn give_head(path: &Path, patched: &Path, fresh: &Connection, fresh_path: &Path)
 /// Rows between two that are looked for together.
 const BATCH: usize = 1000;
 
+/// Broken places after which a table is given up, so that no damage makes a repair endless.
+const GAPS: u64 = 100_000;
+
 /// Copies what can be read of a table.
 fn salvage(
     source: &Connection,
@@ -199,8 +202,9 @@ fn salvage(
         if cancel.is_canceled() {
             return Ok(found);
         }
-        let (batch, end) = read_batch(source, &read, start);
-        let last = batch.last().and_then(id_of);
+        let (batch, bad, end) = read_batch(source, &read, start);
+        found.left_out += bad;
+        let last = batch.last().and_then(|row| id_of(row));
         let step = target.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut put = step.prepare_cached(&put)?;
@@ -220,6 +224,7 @@ fn salvage(
         from = match end {
             End::Batch => next,
             End::Table => None,
+            End::Broken if found.gaps >= GAPS => None,
             End::Broken => {
                 found.gaps += 1;
                 next.and_then(|next| after_gap(source, table, next, cancel))
@@ -241,28 +246,33 @@ enum End {
     Broken,
 }
 
-fn id_of(row: &Vec<Value>) -> Option<i64> {
+fn id_of(row: &[Value]) -> Option<i64> {
     match row.first() {
         Some(Value::Integer(id)) => Some(*id),
         _ => None,
     }
 }
 
-fn read_batch(source: &Connection, query: &str, start: i64) -> (Vec<Vec<Value>>, End) {
+/// Rows from `start` on, how many could not be understood, and why it ended.
+fn read_batch(source: &Connection, query: &str, start: i64) -> (Vec<Vec<Value>>, u64, End) {
     let mut batch = Vec::new();
-    let mut bytes = 0;
+    let (mut bytes, mut bad) = (0, 0);
     let mut read = || {
         let mut query = source.prepare_cached(query)?;
         let columns = query.column_count();
         let mut rows = query.query([start])?;
         let mut last = None;
         while let Some(row) = rows.next()? {
-            let row: Vec<Value> = (0..columns).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?;
-            let id = id_of(&row);
+            let id: Option<i64> = row.get(0)?;
+            let row: rusqlite::Result<Vec<Value>> = (0..columns).map(|at| row.get(at)).collect();
             if id <= last {
                 return Err(rusqlite::Error::InvalidQuery); // pages in a circle: numbers must rise
             }
             last = id;
+            let Ok(row) = row else {
+                bad += 1; // text that is none
+                continue;
+            };
             bytes += row.iter().map(size_of_value).sum::<usize>();
             batch.push(row);
             if batch.len() >= BATCH || bytes > 8 << 20 {
@@ -272,7 +282,7 @@ fn read_batch(source: &Connection, query: &str, start: i64) -> (Vec<Vec<Value>>,
         Ok(End::Table)
     };
     let end = read().unwrap_or(End::Broken);
-    (batch, end)
+    (batch, bad, end)
 }
 
 fn size_of_value(value: &Value) -> usize {
@@ -307,24 +317,24 @@ fn after_gap(source: &Connection, table: &str, from: i64, cancel: &CancelToken) 
             return None;
         }
         match look(at) {
-            Ok(found) => break found.map_or(Err(at), |_| Ok(at)),
+            Ok(found) => break found.map_or(Err(at), |id| Ok((at, id))),
             Err(()) => (broken, step) = (at, step.checked_mul(2)?),
         }
     };
     // A search that ended behind the last row may have jumped over good ones.
     loop {
-        let (Ok(end) | Err(end)) = good;
+        let (Ok((end, _)) | Err(end)) = good;
         if end - broken <= 1 {
             break;
         }
         let middle = broken + (end - broken) / 2;
         match look(middle) {
-            Ok(Some(_)) => good = Ok(middle),
+            Ok(Some(id)) => good = Ok((middle, id)),
             Ok(None) => good = Err(middle),
             Err(()) => broken = middle,
         }
     }
-    good.ok()
+    good.ok().map(|(at, id)| id.max(at))
 }
 
 /// Takes out what belongs to nothing, and brings the runs' records in step with their rows.
