@@ -311,7 +311,8 @@ fn two_runs_compared() {
         "+0.500",
         "+125.0 %",
         "15 : 0",
-        "McNemar, 0 right in the first only and 15 in the second only",
+        "difference from +0.333 to +0.667",
+        "McNemar, right in one alone: 0 and 15",
         "retriever (retriever.config): none → bm25",
         "30 common samples",
     ] {

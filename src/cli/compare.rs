@@ -10,10 +10,12 @@ use super::table::MetricArgs;
 use super::table_text::wrapped;
 use super::text::{plain, table};
 use super::{CliError, Console, Outcome};
+use crate::lamp::Metric;
 use crate::metrics::{Bootstrap, PairedTest};
 use crate::record::RunRecord;
 use crate::report::compare::{
-    MetricComparison, RunComparison, Side, adjust_over_tasks, compare_runs, difference_words, over_tasks,
+    MetricComparison, Paired, RunComparison, Side, adjust_over_tasks, compare_runs, difference_words,
+    over_tasks,
 };
 use crate::report::words;
 use crate::store::Reader;
@@ -139,6 +141,10 @@ fn one(comparison: &RunComparison, out: &mut String) {
             "The runs are over different data: figures are of each run's own samples; nothing is tested.\n",
         );
     }
+    if comparison.metrics.is_empty() {
+        out.push_str("No metric can be compared.\n");
+        return;
+    }
     let holm = comparison.metrics.iter().any(|line| line.paired.as_ref().is_some_and(|p| p.p_holm.is_some()));
     let mut header: Vec<&str> = vec!["Metric", "First", "Second", "Difference", "Percent", "+ : −", "p"];
     if holm {
@@ -151,20 +157,29 @@ fn one(comparison: &RunComparison, out: &mut String) {
     out.push('\n');
     out.push_str(&table(&rows, &right));
     for line in &comparison.metrics {
-        let name = line.first.metric.name();
-        let test = line.paired.as_ref().map(|paired| paired.comparison.test);
-        let _ = match test {
-            Some(Some(PairedTest::McNemar { only_first, only_second, .. })) => writeln!(
-                out,
-                "{name}: McNemar, {only_first} right in the first only and {only_second} in the second only."
-            ),
-            Some(Some(PairedTest::PairedT { t, degrees, .. })) => {
-                writeln!(out, "{name}: paired t({degrees}) = {}.", words::difference(line.first.metric, t))
-            }
-            Some(None) => writeln!(out, "{name}: no test by formula, as it is no mean over samples."),
-            None => Ok(()),
-        };
+        if let Some(paired) = &line.paired {
+            let _ =
+                writeln!(out, "{}: {}.", line.first.metric.name(), paired_words(line.first.metric, paired));
+        }
     }
+}
+
+/// Where the difference lies, and what was tested.
+fn paired_words(metric: Metric, paired: &Paired) -> String {
+    let interval = paired.comparison.interval.map(|interval| {
+        let end = |value| words::difference(metric, value);
+        format!("difference from {} to {}; ", end(interval.low), end(interval.high))
+    });
+    let test = match paired.comparison.test {
+        Some(PairedTest::McNemar { only_first, only_second, .. }) => {
+            format!("McNemar, right in one alone: {only_first} and {only_second}")
+        }
+        Some(PairedTest::PairedT { t, degrees, .. }) => {
+            format!("paired t({degrees}) = {}", words::difference(metric, t))
+        }
+        None => "no test by formula".to_owned(),
+    };
+    format!("{}{test}", interval.unwrap_or_default())
 }
 
 fn side_text(side: &Side) -> String {
@@ -195,14 +210,7 @@ fn cells(line: &MetricComparison, holm: bool) -> Vec<String> {
         format!("{} {arrow}", metric.name()),
         figure(&line.first),
         figure(&line.second),
-        paired.map_or_else(none, |paired| {
-            let interval = paired.comparison.interval.map(|interval| {
-                let end = |value| words::difference(metric, value);
-                format!(" ({} to {})", end(interval.low), end(interval.high))
-            });
-            let difference = words::difference(metric, paired.comparison.difference);
-            format!("{difference}{}", interval.unwrap_or_default())
-        }),
+        paired.map_or_else(none, |paired| words::difference(metric, paired.comparison.difference)),
         line.improvement_percent.map_or_else(none, words::percent),
         paired.map_or_else(none, |paired| format!("{} : {}", paired.improved, paired.worsened)),
         p(paired.and_then(|paired| paired.comparison.test).map(|test| test.p())),

@@ -3,6 +3,7 @@
 //! Each file is `{"task": "LaMP_4", "golds": [{"id": …, "output": …}]}`, with the ids in the order of the questions. Nothing is written
 //! unless every question of every task has exactly one output.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Cursor, Write};
 
@@ -178,10 +179,16 @@ impl TaskOutputs {
         for (id, output) in outputs {
             if !known.contains(id.as_str()) {
                 extra.push(id);
-            } else if answers.contains_key(&id) {
-                return Err(SubmissionError::DuplicateOutput { task, run: name.to_owned(), id });
-            } else {
-                answers.insert(id, output);
+                continue;
+            }
+            match answers.entry(id) {
+                Entry::Vacant(place) => {
+                    place.insert(output);
+                }
+                Entry::Occupied(twice) => {
+                    let id = twice.key().clone();
+                    return Err(SubmissionError::DuplicateOutput { task, run: name.to_owned(), id });
+                }
             }
         }
         let mut golds = Vec::with_capacity(questions.len());
@@ -250,4 +257,86 @@ pub fn zip(tasks: &[TaskOutputs]) -> Result<Vec<u8>, SubmissionError> {
         zip.write_all(&json)?;
     }
     Ok(zip.finish()?.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{RunId, RunStatus, Totals, test_spec};
+
+    fn run(task: Task) -> RunRecord {
+        let mut spec = test_spec();
+        spec.dataset.task = task;
+        RunRecord {
+            id: RunId(1),
+            key: spec.key(),
+            spec,
+            status: RunStatus::Done,
+            reason: None,
+            samples: 2,
+            totals: Totals::default(),
+            created_ms: 0,
+            finished_ms: None,
+            active_ms: 0,
+            aggregate: None,
+        }
+    }
+
+    fn outputs(ids: &[&str]) -> Vec<(String, String)> {
+        ids.iter().map(|id| ((*id).to_owned(), format!("output of {id}"))).collect()
+    }
+
+    fn checked(questions: &[&str], ids: &[&str]) -> Result<TaskOutputs, SubmissionError> {
+        let questions: Vec<String> = questions.iter().map(|id| (*id).to_owned()).collect();
+        TaskOutputs::new(&run(Task::Lamp4), &questions, outputs(ids))
+    }
+
+    #[test]
+    fn outputs_stand_in_the_order_of_the_questions() {
+        let task = checked(&["010", "10", "2"], &["2", "10", "010"]).unwrap();
+        assert_eq!(
+            serde_json::to_string(&task).unwrap(),
+            r#"{"task":"LaMP_4","golds":[{"id":"010","output":"output of 010"},{"id":"10","output":"output of 10"},{"id":"2","output":"output of 2"}]}"#
+        );
+        assert_eq!((task.file_name().as_str(), task.len()), ("LaMP_4.json", 3));
+    }
+
+    #[test]
+    fn ids_that_do_not_fit_are_named() {
+        for (questions, ids, words) in [
+            (&["1", "2"][..], &["1"][..], "lacks outputs for 1 of the questions (2) and has 0 for none"),
+            (&["1"], &["1", "3"], "for none of them (3)"),
+            (&["1"], &["01"], "(1) and has 1 for none of them (01)"),
+            (&["1", "1"], &["1"], "the questions have the id `1` more than once"),
+            (&["1", "2"], &["1", "2", "1"], "more than one output for the id `1`"),
+            (&["1", "2", "3", "4", "5", "6", "7"], &[], "(1, 2, 3, 4, 5, …)"),
+        ] {
+            let error = checked(questions, ids).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn runs_of_one_name_or_of_several_splits_are_refused_together() {
+        assert!(check_runs(&[]).unwrap_err().to_string().contains("at least one run"));
+        assert!(check_runs(&[run(Task::Lamp2N), run(Task::Lamp3)]).is_ok());
+        let error = check_runs(&[run(Task::Lamp2N), run(Task::Lamp2M)]).unwrap_err().to_string();
+        assert!(
+            error.contains("LaMP-2N") && error.contains("LaMP-2M") && error.contains("both LaMP_2"),
+            "{error}"
+        );
+        let error = check_runs(&[run(Task::Lamp3), run(Task::Lamp3)]).unwrap_err().to_string();
+        assert!(error.contains("both of LaMP-3"), "{error}");
+        let mut test = run(Task::Lamp5);
+        test.spec.dataset.split = Split::Test;
+        let error = check_runs(&[run(Task::Lamp3), test]).unwrap_err().to_string();
+        assert!(error.contains("dev split") && error.contains("test split"), "{error}");
+    }
+
+    #[test]
+    fn files_stand_in_order_whatever_the_order_of_runs() {
+        let of = |task| TaskOutputs::new(&run(task), &["1".to_owned()], outputs(&["1"])).unwrap();
+        let (three, five) = (of(Task::Lamp3), of(Task::Lamp5));
+        assert_eq!(zip(&[three.clone(), five.clone()]).unwrap(), zip(&[five, three]).unwrap());
+    }
 }
