@@ -87,8 +87,13 @@ impl ScoreSet {
             metrics.iter().filter_map(|&metric| Some((metric, sums.figure(metric)?))).collect();
         let metrics: Vec<Metric> = known.iter().map(|(metric, _)| *metric).collect();
         let intervals = bootstrap.map(|bootstrap| {
+            let terms: Vec<TextTerms> = self.scores.iter().filter_map(TextTerms::of).collect();
             bootstrap.intervals(self.scores.len(), metrics.len(), |sample| {
-                let sums = self.sums(sample.iter().map(|&at| at as usize));
+                let chosen = sample.iter().map(|&at| at as usize);
+                let sums = match self.task.kind() {
+                    TaskKind::Generation => Sums::of_texts(self.task, chosen.filter_map(|at| terms.get(at))),
+                    TaskKind::Classification | TaskKind::Rating => self.sums(chosen),
+                };
                 metrics.iter().map(|&metric| sums.figure(metric).unwrap_or(f64::NAN)).collect()
             })
         });
@@ -139,6 +144,29 @@ impl LiveFigures {
     }
 }
 
+/// What a text's score adds to sums, in a third of its room: resampling reads them in no order, and waits for memory.
+struct TextTerms {
+    /// F-measures of ROUGE-1, 2, L and Lsum, and METEOR.
+    means: [f64; 5],
+    /// Lengths, matches and totals of BLEU.
+    counts: [u32; 10],
+}
+
+impl TextTerms {
+    /// Of a text's score; `None` of any other.
+    fn of(score: &SampleScore) -> Option<Self> {
+        let SampleScore::Generation(text) = score else { return None };
+        let (rouge, bleu) = (&text.rouge, &text.bleu);
+        let [m1, m2, m3, m4] = bleu.matches;
+        let [t1, t2, t3, t4] = bleu.totals;
+        let counts = [bleu.predicted_len, bleu.reference_len, m1, m2, m3, m4, t1, t2, t3, t4];
+        Some(Self {
+            means: [rouge.rouge_1.f, rouge.rouge_2.f, rouge.rouge_l.f, rouge.rouge_lsum.f, text.meteor],
+            counts: counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
+        })
+    }
+}
+
 /// What the figures are computed from: sums over samples.
 #[derive(Debug, Clone)]
 struct Sums {
@@ -167,6 +195,21 @@ impl Sums {
             meteor: 0.0,
             kind: task.kind(),
         }
+    }
+
+    /// Sums over texts, added up in the same order as whole scores are, and so to the same bit.
+    fn of_texts<'t>(task: Task, texts: impl Iterator<Item = &'t TextTerms>) -> Self {
+        let (mut samples, mut means, mut counts) = (0, [0.0; 5], [0u64; 10]);
+        for text in texts {
+            samples += 1;
+            means.iter_mut().zip(text.means).for_each(|(sum, mean)| *sum += mean);
+            counts.iter_mut().zip(text.counts).for_each(|(sum, count)| *sum += u64::from(count));
+        }
+        let [rouge_1, rouge_2, rouge_l, rouge_lsum, meteor] = means;
+        let [predicted_len, reference_len, m1, m2, m3, m4, t1, t2, t3, t4] = counts;
+        let (matches, totals) = ([m1, m2, m3, m4], [t1, t2, t3, t4]);
+        let bleu = BleuStats { predicted_len, reference_len, matches, totals };
+        Self { samples, rouge: [rouge_1, rouge_2, rouge_l, rouge_lsum], bleu, meteor, ..Self::new(task) }
     }
 
     fn add(&mut self, score: &SampleScore) {
@@ -226,6 +269,31 @@ impl Sums {
             (TaskKind::Generation, Metric::SacreBleu) => Some(self.bleu.corpus().score),
             (TaskKind::Generation, Metric::Meteor) => Some(self.meteor / n),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Scorer;
+
+    #[test]
+    fn resampled_texts_add_up_to_the_same_bit() {
+        let texts = ["the old town", "an old river in town", "don't go there", "", "town town town"];
+        let mut scorer = Scorer::new(Task::Lamp4, None);
+        let scores: Vec<SampleScore> =
+            texts.iter().map(|text| scorer.score(text, "the river in the old town").unwrap()).collect();
+        let set = ScoreSet::new(Task::Lamp4, scores.clone(), MeteorStages::ExactStem).unwrap();
+        let terms: Vec<TextTerms> = scores.iter().filter_map(TextTerms::of).collect();
+        let chosen = [3, 0, 0, 4, 1, 2, 2, 1, 1];
+        let (whole, light) = (
+            set.sums(chosen.into_iter()),
+            Sums::of_texts(Task::Lamp4, chosen.iter().map(|&at: &usize| &terms[at])),
+        );
+        for &metric in ScoreSet::all_metrics(Task::Lamp4) {
+            assert_eq!(whole.figure(metric), light.figure(metric), "{metric}");
+            assert!(whole.figure(metric).is_some_and(|figure| figure > 0.0));
         }
     }
 }

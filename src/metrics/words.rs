@@ -179,6 +179,9 @@ fn closing_quotes(text: Vec<char>) -> Vec<char> {
 
 /// Sets clitics before a space apart from the word that they follow.
 fn clitics(text: &[char], clitics: &[&str]) -> Vec<char> {
+    if !text.contains(&'\'') {
+        return text.to_vec(); // each of them has one
+    }
     replace(text, |at| {
         let [first, rest @ ..] = at.rest else { return None };
         if matches!(first, '\'' | ' ') {
@@ -204,8 +207,11 @@ fn contraction(
     ends: impl Fn(Option<char>) -> bool,
 ) -> Vec<char> {
     let (cut, length) = (first.len(), first.len() + second.len());
+    let begins = first.chars().next();
     replace(text, |at| {
-        let part = at.rest.get(..length)?;
+        // Nearly all places end here.
+        let part =
+            at.rest.get(..length).filter(|part| part.first().map(char::to_ascii_lowercase) == begins)?;
         let same = part.iter().map(char::to_ascii_lowercase).eq(first.chars().chain(second.chars()));
         if !same || !starts(&at) || !ends(at.rest.get(length).copied()) {
             return None;
