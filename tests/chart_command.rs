@@ -247,7 +247,7 @@ fn python_reads_the_svg(program: &str) {
         Command::new(program).current_dir(place.path()).args(["-c", script, "a.svg"]).output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).trim(),
-        "8",
+        "9",
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
