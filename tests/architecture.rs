@@ -76,6 +76,7 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("mail_parser", &["dataset"]),
     ("rusqlite", &["store"]),
     ("plotters", &["report"]),
+    ("ab_glyph", &["report"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),

@@ -134,7 +134,9 @@ fn table(
     console: &Console,
 ) -> Result<ResultTable, CliError> {
     let options = TableOptions { metrics: metrics(args), oracle: false, published: true };
-    let table = ResultTable::build(&chosen.runs, &chosen.tunings, &options, |run, metric| {
+    // A run that was chosen stands in the column of what was tuned; a curve over k needs it where it was measured.
+    let tunings = if args.kind == Kind::K { &[][..] } else { &chosen.tunings[..] };
+    let table = ResultTable::build(&chosen.runs, tunings, &options, |run, metric| {
         Ok::<_, CliError>(reader.column(run, metric)?)
     })?;
     // The chart itself tells of samples and of tuning on the same data.

@@ -32,9 +32,9 @@ pub(super) fn key(pen: &Pen, chart: &ChartSpec, room: f64) -> Option<Vec<(String
     });
     let plots: Vec<&LinePlot> = plots.collect();
     let widest = |direct| plots.iter().map(|plot| narrowest(pen, plot, direct)).fold(1.0, f64::max);
-    // Labels may cost one column of panels, not more, and never all of the room.
-    let columns = |direct| columns_for(chart, room, widest(direct));
-    if plots.is_empty() || (widest(true) <= room && columns(true) + 1 >= columns(false)) {
+    // Labels may cost one more row of panels, not more, and never all of the room.
+    let rows = |direct| chart.panels.len().div_ceil(columns_for(chart, room, widest(direct)));
+    if plots.is_empty() || (widest(true) <= room && rows(true) <= rows(false) + 1) {
         return None;
     }
     let mut key: Vec<(String, Paint)> = Vec::new();
@@ -130,8 +130,10 @@ pub(super) fn draw(pen: &mut Pen, plot: &LinePlot, area: Area, direct: bool) {
         .chain(plot.lines.iter().flat_map(all_points).map(|point| point.at));
     let (first, last) =
         places.fold((f64::INFINITY, f64::NEG_INFINITY), |(first, last), at| (first.min(at), last.max(at)));
+    // Points of several lines stand beside their place.
+    let inset = INSET + plot.lines.len() as f64;
     let across = if last > first {
-        Scale::new((first, last), left + INSET, right - INSET)
+        Scale::new((first, last), left + inset, right - inset)
     } else {
         let middle = (left + right) / 2.0;
         Scale::new((first, first + 1.0), middle, middle)

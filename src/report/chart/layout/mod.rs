@@ -103,6 +103,8 @@ pub(super) fn lay_out(chart: &ChartSpec, style: &Style) -> Result<Scene, ChartEr
     };
     let notes = pen.small(Anchor::Start);
     y += 5.0;
+    // A reader without the letters shows wider ones, which shall not be cut.
+    let room = room * 0.92;
     for line in chart
         .notes
         .iter()
