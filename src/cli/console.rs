@@ -45,6 +45,11 @@ impl Console {
         self.json
     }
 
+    /// Whether nobody wants to see progress and remarks.
+    pub const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether text may carry terminal styles: standard output is a terminal that knows them, and nobody said no
     /// (`--no-color`, or <https://no-color.org>).
     pub fn is_styled(&self) -> bool {
@@ -105,6 +110,13 @@ impl Console {
         if !self.quiet && !self.json {
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
+    }
+
+    /// Writes what must be known to standard error, under `--quiet` too.
+    pub fn warn(&self, text: &str) {
+        let line =
+            if self.json { serde_json::json!({ "warning": text }).to_string() } else { text.to_owned() };
+        let _ = writeln!(io::stderr().lock(), "{line}");
     }
 
     /// Writes a question to standard error, without a line break.

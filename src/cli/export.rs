@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::run_choice::{Chosen, RunChoice};
-use super::selection::DatasetSelection;
+use super::selection::{DatasetSelection, SelectionError, describe};
 use super::store_choice::StoreChoice;
 use super::table::TableContent;
 use super::{CliError, Console, Outcome, Unit};
+use crate::dataset::Dataset;
 use crate::lamp::Metric;
 use crate::record::{RunRecord, RunStatus};
 use crate::report::submission::{self, SubmissionError, TaskOutputs};
@@ -212,14 +213,25 @@ fn submission(
 /// The ids of the questions of a run's task, setting and split under the paths given.
 fn question_ids(args: &ExportArgs, console: &Console, run: &RunRecord) -> Result<Vec<String>, CliError> {
     let wanted = &run.spec.dataset;
+    // What a file says of its task and setting is believed: one file alone would else be whatever the run is of.
     let selection = DatasetSelection {
         paths: args.questions.clone(),
-        task: Some(wanted.task),
-        setting: Some(wanted.setting),
+        task: None,
+        setting: None,
         split: Some(wanted.split),
         skip_broken: wanted.skip_broken,
         cache_dir: args.cache_dir.clone(),
     };
-    let dataset = selection.one(console)?;
-    Ok(dataset.summaries().map(|record| record.id.to_owned()).collect())
+    let all = selection.all(console)?;
+    let fitting: Vec<&Dataset> =
+        all.iter().filter(|set| (set.id().task, set.id().setting) == (wanted.task, wanted.setting)).collect();
+    let found = |sets: &mut dyn Iterator<Item = &Dataset>| sets.map(describe).collect();
+    match fitting[..] {
+        [dataset] => {
+            dataset.ensure_usable()?;
+            Ok(dataset.summaries().map(|record| record.id.to_owned()).collect())
+        }
+        [] => Err(SelectionError::NoneMatches { found: found(&mut all.iter()) }.into()),
+        _ => Err(SelectionError::Several { found: found(&mut fitting.into_iter()) }.into()),
+    }
 }

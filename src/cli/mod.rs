@@ -1,9 +1,10 @@
 //! The engine from a terminal: one file a command, and the proof that the engine needs no window.
 //!
 //! A command parses its arguments into meaning once, calls the library, and prints through [`Console`].
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data has errors, 130 canceled.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but something failed or the data has errors, 130 canceled.
 
 pub mod answers;
+mod chart;
 mod check;
 mod compare;
 mod console;
@@ -23,6 +24,7 @@ pub mod models;
 mod prompt;
 mod rank;
 mod rescore;
+mod run;
 mod run_choice;
 mod run_words;
 mod sample_data;
@@ -43,12 +45,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use chart::ChartCommandError;
 pub use console::{Console, Unit};
 pub use embed::EmbedError;
 pub use embeddings::EmbeddingsError;
 pub use export::ExportError;
 pub use get::GetCommandError;
 pub use prompt::ShowPromptError;
+pub use run::RunCommandError;
 pub use run_choice::RunChoiceError;
 pub use score::ScoreError;
 pub use selection::{DatasetSelection, NoSuchId, SampleChoice, SelectionError};
@@ -103,6 +107,9 @@ enum Command {
     Embeddings(embeddings::EmbeddingsArgs),
     /// Score outputs against golds, as the official evaluation does.
     Score(score::ScoreArgs),
+    Run(Box<run::RunArgs>),
+    Resume(run::ResumeArgs),
+    Tune(run::TuneArgs),
     Rescore(rescore::RescoreArgs),
     SampleData(sample_data::SampleData),
     Get(get::GetArgs),
@@ -112,6 +119,7 @@ enum Command {
     Table(table::TableArgs),
     Compare(compare::CompareArgs),
     Export(export::ExportArgs),
+    Chart(chart::ChartArgs),
 }
 
 /// How a command that did its work ended.
@@ -188,6 +196,9 @@ pub enum CliError {
     /// The sample set could not be written.
     #[error(transparent)]
     SampleSet(#[from] SampleSetError),
+    /// An experiment was not run, or not whole.
+    #[error(transparent)]
+    RunCommand(#[from] RunCommandError),
     /// Files could not be downloaded.
     #[error(transparent)]
     Get(GetCommandError),
@@ -200,6 +211,9 @@ pub enum CliError {
     /// Two runs could not be compared.
     #[error(transparent)]
     Compare(#[from] CompareError),
+    /// A chart could not be drawn.
+    #[error(transparent)]
+    Chart(#[from] ChartCommandError),
     /// Results could not be written to a file.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -344,6 +358,9 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Prompt(arguments) => prompt::run(&arguments, console),
         Command::Embeddings(arguments) => embeddings::run(&arguments, console),
         Command::Score(arguments) => score::run(&arguments, console),
+        Command::Run(arguments) => run::run(*arguments, console),
+        Command::Resume(arguments) => run::resume(&arguments, console),
+        Command::Tune(arguments) => run::tune(arguments, console),
         Command::Rescore(arguments) => rescore::run(&arguments, console),
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),
@@ -353,5 +370,6 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Table(arguments) => table::run(&arguments, console),
         Command::Compare(arguments) => compare::run(&arguments, console),
         Command::Export(arguments) => export::run(&arguments, console),
+        Command::Chart(arguments) => chart::run(&arguments, console),
     }
 }

@@ -133,7 +133,8 @@ impl DatasetSelection {
     }
 }
 
-fn describe(dataset: &Dataset) -> String {
+/// A dataset and its file on one line.
+pub(super) fn describe(dataset: &Dataset) -> String {
     let files = dataset.files();
     let path = files.first().map(|file| file.location.path().display().to_string()).unwrap_or_default();
     format!("{}: {}", dataset.id(), plain(&path))

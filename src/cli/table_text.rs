@@ -51,7 +51,9 @@ fn parts(block: &ModelBlock, columns: usize, styled: bool) -> Vec<Vec<Vec<String
     let heads: Vec<Vec<String>> = block
         .columns
         .iter()
-        .map(|column| column.lines().iter().flat_map(|line| broken(&plain(line), HEADING)).collect())
+        .map(|column| {
+            column.lines().iter().flat_map(|line| words::broken(&plain(line), HEADING, width)).collect()
+        })
         .collect();
     let bodies: Vec<Vec<Vec<String>>> = block
         .rows
@@ -101,7 +103,12 @@ fn part_lines(
     let heads = heads.get(shown.clone()).unwrap_or_default();
     add([&["Task".to_owned()], &["Metric".to_owned()]], heads);
     let mut before = None;
-    for (row, cells) in block.rows.iter().zip(bodies) {
+    // Further methods repeat no task that none of them was tried on.
+    let tried = |row: &Row| {
+        shown.start == 0
+            || row.cells.get(shown.clone()).is_some_and(|cells| cells.iter().any(Option::is_some))
+    };
+    for (row, cells) in block.rows.iter().zip(bodies).filter(|(row, _)| tried(row)) {
         let task = row.task_label();
         let first = if before.as_ref() == Some(&task) { String::new() } else { task.clone() };
         before = Some(task);
@@ -111,7 +118,7 @@ fn part_lines(
     out
 }
 
-/// A cell's lines: the figure with its interval; the difference; what was chosen; what was published. Each ends with a star or
+/// A cell's lines: the figure with its interval; the difference; how many seeds; what was chosen; what was published. Each ends with a star or
 /// with its room, so that figures stand beneath figures.
 fn lines(row: &Row, cell: &Option<TableCell>, styled: bool) -> Vec<String> {
     let Some(cell) = cell else { return vec!["– ".to_owned()] };
@@ -126,7 +133,10 @@ fn lines(row: &Row, cell: &Option<TableCell>, styled: bool) -> Vec<String> {
     let star = if words::star(cell).is_empty() { " " } else { "*" };
     let mut out = vec![format!("{figure}{spread}{star}")];
     out.extend(cell.difference_percent.map(|percent| format!("{} ", words::percent(percent))));
-    out.extend(words::choice(cell).into_iter().flat_map(|choice| broken(&plain(&choice), HEADING)));
+    out.extend(words::seeds(cell).map(|seeds| format!("{seeds} ")));
+    out.extend(
+        words::choice(cell).into_iter().flat_map(|choice| words::broken(&plain(&choice), HEADING, width)),
+    );
     let values = || cell.published.iter().map(|figure| figure.value);
     if !cell.published.is_empty() {
         let low = words::figure(row.metric, values().fold(f64::INFINITY, f64::min));
@@ -136,25 +146,10 @@ fn lines(row: &Row, cell: &Option<TableCell>, styled: bool) -> Vec<String> {
     out
 }
 
-/// A text broken at spaces to lines of so many columns; a longer word stands by itself.
-fn broken(text: &str, columns: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut().filter(|line| width(line) + 1 + width(word) <= columns) {
-            Some(line) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 /// A remark, its further lines indented.
-fn wrapped(text: &str, columns: usize) -> String {
+pub fn wrapped(text: &str, columns: usize) -> String {
     let mut out = String::new();
-    for (number, line) in broken(text, columns.saturating_sub(2)).iter().enumerate() {
+    for (number, line) in words::broken(text, columns.saturating_sub(2), width).iter().enumerate() {
         if number > 0 {
             out.push_str("  ");
         }

@@ -1,14 +1,16 @@
 //! A result table in LaTeX with booktabs, to `\input` into a paper or to typeset by itself.
 //!
-//! The part to `\input` needs `booktabs` and `multirow`-free plain LaTeX besides; it is ASCII, so that any engine and encoding
-//! reads it.
+//! The part to `\input` needs the package `booktabs` and nothing else; it is ASCII, so that any engine and encoding reads it.
 
 use std::fmt::Write;
 
-use super::{MethodColumn, ModelBlock, ResultTable, Row, Section, words};
+use super::{ModelBlock, ResultTable, Row, Section, words};
 
 /// Columns of methods that a page's width holds; more go into a further tabular beneath.
 const METHODS_ACROSS: usize = 5;
+
+/// Letters that a method's heading is broken to.
+const HEADING: usize = 18;
 
 /// The table: a `table` environment for each setting, split and model, with its caption. `standalone` makes it a document of its
 /// own.
@@ -30,6 +32,9 @@ pub fn latex(table: &ResultTable, standalone: bool) -> String {
         for block in &section.blocks {
             environment(section, block, &mut out);
         }
+        if standalone {
+            out.push_str("\\clearpage\n"); // LaTeX keeps a few floats only
+        }
     }
     if !remarks.is_empty() {
         out.push_str("\\begin{itemize}\\footnotesize\n");
@@ -45,7 +50,7 @@ pub fn latex(table: &ResultTable, standalone: bool) -> String {
 }
 
 fn environment(section: &Section, block: &ModelBlock, out: &mut String) {
-    out.push_str("\\begin{table}[htbp]\n\\centering\\small\n");
+    out.push_str("\\begin{table}[htbp]\n\\centering\\small\\setlength{\\tabcolsep}{4pt}\n");
     let (title, model) = (section.title(), block.model.label());
     let _ = writeln!(out, "\\caption{{{}: {}}}", escaped(&title), escaped(&model));
     let label: String = format!("{}-{}-{model}", section.setting, section.split)
@@ -67,7 +72,9 @@ fn tabular(block: &ModelBlock, shown: std::ops::Range<usize>, out: &mut String) 
     let columns = block.columns.get(shown.clone()).unwrap_or_default();
     let _ = writeln!(out, "\\begin{{tabular}}{{@{{}}llr{}@{{}}}}", "r".repeat(columns.len()));
     out.push_str("\\toprule\n");
-    let heads: Vec<Vec<String>> = columns.iter().map(MethodColumn::lines).collect();
+    let broken = |line: &String| words::broken(line, HEADING, |text| text.chars().count());
+    let heads: Vec<Vec<String>> =
+        columns.iter().map(|column| column.lines().iter().flat_map(broken).collect()).collect();
     for line in 0..heads.iter().map(Vec::len).max().unwrap_or(1) {
         let first = if line == 0 { "Task & Metric & $n$" } else { " & & " };
         out.push_str(first);
@@ -77,17 +84,27 @@ fn tabular(block: &ModelBlock, shown: std::ops::Range<usize>, out: &mut String) 
         out.push_str(" \\\\\n");
     }
     out.push_str("\\midrule\n");
-    for row in &block.rows {
-        lines(row, shown.clone(), out);
+    // Further methods repeat no task that none of them was tried on.
+    let tried = |row: &&Row| {
+        shown.start == 0
+            || row.cells.get(shown.clone()).is_some_and(|cells| cells.iter().any(Option::is_some))
+    };
+    let mut before = None;
+    for row in block.rows.iter().filter(tried) {
+        let task = row.task_label();
+        let named = if before.as_ref() == Some(&task) { "" } else { task.as_str() };
+        lines(named, row, shown.clone(), out);
+        before = Some(task);
     }
     out.push_str("\\bottomrule\n\\end{tabular}\n");
 }
 
-/// A row's lines: the figures; beneath them the differences, and what tunings chose.
-fn lines(row: &Row, shown: std::ops::Range<usize>, out: &mut String) {
+/// A row's lines, with the task where it is a new one: the figures; beneath them the differences, how many seeds, and what tunings
+/// chose.
+fn lines(task: &str, row: &Row, shown: std::ops::Range<usize>, out: &mut String) {
     let cells = row.cells.get(shown).unwrap_or_default();
     let n = escaped(&words::n(row));
-    let _ = write!(out, "{} & {} & {n}", escaped(&row.task_label()), escaped(&row.metric_label()));
+    let _ = write!(out, "{} & {} & {n}", escaped(task), escaped(&row.metric_label()));
     for cell in cells {
         let Some(cell) = cell else {
             out.push_str(" & --");
@@ -102,8 +119,9 @@ fn lines(row: &Row, shown: std::ops::Range<usize>, out: &mut String) {
         let _ = write!(out, " & {figure}{star}{around}");
     }
     out.push_str(" \\\\\n");
-    let beneath: [Vec<Option<String>>; 2] = [
+    let beneath: [Vec<Option<String>>; 3] = [
         cells.iter().map(|cell| cell.as_ref()?.difference_percent.map(words::percent)).collect(),
+        cells.iter().map(|cell| words::seeds(cell.as_ref()?)).collect(),
         cells.iter().map(|cell| words::choice(cell.as_ref()?)).collect(),
     ];
     for texts in beneath.iter().filter(|texts| texts.iter().any(Option::is_some)) {

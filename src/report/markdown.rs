@@ -48,7 +48,7 @@ fn cells(row: &Row) -> Vec<String> {
         if !words::star(cell).is_empty() {
             text.push_str("\\*");
         }
-        let beneath = [cell.difference_percent.map(words::percent), words::choice(cell)];
+        let beneath = [cell.difference_percent.map(words::percent), words::seeds(cell), words::choice(cell)];
         for line in beneath.into_iter().flatten() {
             let _ = write!(text, "<br>{}", escaped(&line));
         }

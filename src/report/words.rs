@@ -47,6 +47,11 @@ pub fn star(cell: &TableCell) -> &'static str {
     if cell.test.as_ref().is_some_and(CellTest::significant) { "*" } else { "" }
 }
 
+/// How many runs a cell's mean is of: `2 seeds`.
+pub fn seeds(cell: &TableCell) -> Option<String> {
+    cell.spread.map(|spread| format!("{} seeds", spread.runs))
+}
+
 /// What a tuning chose for a cell: `BM25, k 4`.
 pub fn choice(cell: &TableCell) -> Option<String> {
     cell.choice.as_ref().map(|choice| match choice.k {
@@ -106,6 +111,21 @@ pub fn n(row: &Row) -> String {
     }
 }
 
+/// A text broken at spaces to lines of so many columns, as `width` counts them; a longer word stands by itself.
+pub fn broken(text: &str, columns: usize, width: impl Fn(&str) -> usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut().filter(|line| width(line) + 1 + width(word) <= columns) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Never `-0.000`, and U+2212 for minus.
 fn minus(text: String) -> String {
     match text.strip_prefix('-') {
@@ -142,11 +162,11 @@ pub fn legend(table: &ResultTable, best: &str) -> Vec<String> {
             "±: half the width of the 95 % bootstrap interval over samples (percentile method).".to_owned(),
         );
     }
-    if let Some(spread) = cells().find_map(|cell| cell.spread) {
-        lines.push(format!(
-            "Without an interval, a mean over runs that differ in their seed ({} or so); ±: their standard deviation.",
-            spread.runs
-        ));
+    if cells().any(|cell| cell.spread.is_some()) {
+        lines.push(
+            "Seeds: a mean over runs that differ in their seed alone, and ± their standard deviation; not tested."
+                .to_owned(),
+        );
     }
     if cells().any(|cell| cell.difference_percent.is_some()) {
         lines.push(
@@ -190,25 +210,25 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
             for row in block.rows.iter().filter(|row| row.metric == row.task.primary_metric()) {
                 let place = || {
                     let section = format!("{} setting, {} split", section.setting, section.split);
-                    format!("{}, {}, {section}", row.task_label(), block.model.label())
+                    format!("{}, {section}, {}", row.task_label(), block.model.label())
                 };
                 let of_cells = |text: &dyn Fn(&TableCell) -> Option<String>| {
                     let named = block.columns.iter().zip(&row.cells);
                     let texts = named.filter_map(|(column, cell)| {
-                        Some(format!("{} {}", column.label(), text(cell.as_ref()?)?))
+                        Some(format!("{}: {}", column.label(), text(cell.as_ref()?)?))
                     });
                     texts.collect::<Vec<_>>().join("; ")
                 };
                 let failed = of_cells(&|cell| (cell.failed > 0).then(|| cell.failed.to_string()));
                 if !failed.is_empty() {
-                    lines.push(format!("Failed samples, in no figure: {}: {failed}.", place()));
+                    lines.push(format!("{}, failed samples (in no figure): {failed}.", place()));
                 }
                 let unparsed = of_cells(&|cell| {
                     let rate = cell.parse_failure_rate.filter(|rate| *rate > 0.0)?;
                     Some(format!("{:.1} %", rate * 100.0))
                 });
                 if !unparsed.is_empty() {
-                    lines.push(format!("Outputs that are no answer of the task: {}: {unparsed}.", place()));
+                    lines.push(format!("{}, outputs not parsed: {unparsed}.", place()));
                 }
             }
         }

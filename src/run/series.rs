@@ -224,18 +224,26 @@ impl Series<'_, '_> {
     }
 }
 
-impl Outcome {
-    /// Whether all is done and every sample has an answer.
-    pub fn is_whole(&self) -> bool {
-        let whole = |run: &RunRecord| run.status == RunStatus::Done && run.totals.failed == 0;
-        self.is_done() && self.runs.iter().all(whole)
+/// Whether a run is where it should be: done, or of a part of it (`shard`) answered as far as the part goes.
+pub fn is_done(run: &RunRecord, shard: Shard) -> bool {
+    match run.status {
+        RunStatus::Done => true,
+        RunStatus::Interrupted => shard != Shard::WHOLE,
+        RunStatus::Planned | RunStatus::Running | RunStatus::Failed => false,
     }
+}
 
-    /// Whether every run that was wanted is done, failed samples or not.
-    pub fn is_done(&self) -> bool {
+impl Outcome {
+    /// Whether everything that was wanted is done, failed samples or not.
+    pub fn is_done(&self, shard: Shard) -> bool {
         self.failures.is_empty()
             && self.unchosen.is_empty()
             && !self.canceled
-            && self.runs.iter().all(|run| run.status == RunStatus::Done)
+            && self.runs.iter().all(|run| is_done(run, shard))
+    }
+
+    /// Whether samples could not be answered.
+    pub fn has_failed_samples(&self) -> bool {
+        self.runs.iter().any(|run| run.totals.failed > 0)
     }
 }

@@ -86,8 +86,11 @@ impl FileId {
 
 /// The bytes that a store and its log take.
 pub(super) fn size(path: &Path) -> u64 {
-    let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
-    size(path) + size(&super::rescue::beside(path, "-wal"))
+    fs::metadata(path).map_or(0, |found| found.len()) + log_size(path)
+}
+
+fn log_size(path: &Path) -> u64 {
+    fs::metadata(super::rescue::beside(path, "-wal")).map_or(0, |found| found.len())
 }
 
 /// Whether two paths lead to one file.
@@ -131,9 +134,10 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
 fn set(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Keys of answers lie anywhere in their index, so that a long log spares writing the same pages again and again.
     // With a log, NORMAL loses nothing to a killed program, and to a power loss at most the last transactions, whole.
     connection.execute_batch(
-        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864; \
+        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864; \
          PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
     )
 }
@@ -173,9 +177,13 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
         Head::Other => return Err(StoreError::NotAStore { path: path.to_owned() }),
         Head::Store => {}
     }
-    let connection = match try_reader(path, "mode=ro") {
-        // A log needs a file beside the store that this place does not allow: then nobody can be writing either.
-        Err(StoreError::Sql { .. } | StoreError::ReadOnly { .. }) => try_reader(path, "mode=ro&immutable=1"),
+    let connection = match try_reader(path, "mode=ro", "") {
+        // Sharing a log needs a file beside the store that this place does not allow: then nobody can be writing either, and
+        // the log that a killed program left is read by this connection alone.
+        Err(StoreError::Sql { .. } | StoreError::ReadOnly { .. }) => match log_size(path) {
+            0 => try_reader(path, "mode=ro&immutable=1", ""),
+            _ => try_reader(path, &format!("mode=ro&vfs={UNLOCKED}"), "PRAGMA locking_mode = EXCLUSIVE;"),
+        },
         other => other,
     }?;
     let version = version_of(&connection, path)?;
@@ -185,16 +193,19 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn try_reader(path: &Path, how: &str) -> Result<Connection, StoreError> {
+/// SQLite's name for the system's files without locks.
+const UNLOCKED: &str = if cfg!(windows) { "win32-none" } else { "unix-none" };
+
+fn try_reader(path: &Path, how: &str, first: &str) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let sql = |error| StoreError::sql(path, error);
-    let connection =
-        Connection::open_with_flags(address(path, how), flags).map_err(|error| cannot_open(path, error))?;
+    let connection = Connection::open_with_flags(address(path, how), flags).map_err(sql)?;
     connection.busy_timeout(PATIENCE).map_err(sql)?;
     connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch(first).map_err(sql)?;
     connection
         .execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384;")
         .map_err(sql)?;
@@ -204,10 +215,10 @@ fn try_reader(path: &Path, how: &str) -> Result<Connection, StoreError> {
 }
 
 fn cannot_open(path: &Path, error: rusqlite::Error) -> StoreError {
-    // SQLite says only that it cannot; the system may say why.
-    match File::options().read(true).write(true).open(path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => StoreError::file(path, source),
-        _ => StoreError::sql(path, error),
+    // SQLite says only that it cannot; the system says why when it is asked for the same.
+    match File::options().read(true).append(true).create(true).open(path) {
+        Err(source) => StoreError::file(path, source),
+        Ok(_) => StoreError::sql(path, error),
     }
 }
 

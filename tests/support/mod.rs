@@ -40,6 +40,28 @@ pub fn needs(name: &str, path: PathBuf, test: impl FnOnce(&Path) + Send + 'stati
     }
 }
 
+/// A test that needs one of some programs, by the first that answers to `--version`; ignored, and saying so, where none does.
+pub fn needs_program(
+    name: &str,
+    programs: &[&'static str],
+    test: impl FnOnce(&str) + Send + 'static,
+) -> Trial {
+    let answers = |program: &&&str| {
+        let asked = std::process::Command::new(program).arg("--version").output();
+        asked.is_ok_and(|output| output.status.success())
+    };
+    match programs.iter().find(answers) {
+        Some(&program) => Trial::test(name, move || {
+            test(program);
+            Ok::<(), Failed>(())
+        }),
+        None => {
+            let reason = programs.first().copied().unwrap_or_default();
+            Trial::test(format!("{name} (ignored: {reason} is absent)"), || Ok(())).with_ignored_flag(true)
+        }
+    }
+}
+
 /// Runs the trials as `cargo test` expects.
 pub fn run(trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

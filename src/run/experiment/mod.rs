@@ -380,6 +380,19 @@ impl Experiment {
             .map_err(|source| WriteError { name: self.name.clone(), source: Box::new(source) })
     }
 
+    /// The experiment with what is wrong with it by itself, where it was not read from a file.
+    ///
+    /// # Errors
+    /// As [`Experiment::to_toml`].
+    pub fn checked(self) -> Result<(Self, Vec<Problem>), WriteError> {
+        let (mut read, mut problems) = parse::parse(&self.to_toml()?, Path::new(""));
+        read.source = Source::default();
+        for problem in &mut problems {
+            problem.place = read.source.place(&problem.path);
+        }
+        Ok((read, problems))
+    }
+
     /// Makes paths that are relative to a folder absolute, so that the experiment means the same wherever it is planned.
     /// A model's name is a path where something lies there.
     pub fn make_absolute(&mut self, folder: &Path) {
