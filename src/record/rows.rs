@@ -55,7 +55,7 @@ pub struct Totals {
     pub done: u64,
     /// Samples that could not be answered.
     pub failed: u64,
-    /// Answers taken from other runs.
+    /// Answers taken from other runs, or from equal prompts of this one.
     pub cached: u64,
     /// Prompts without any entry though entries were retrieved.
     pub fell_back: u64,
@@ -186,7 +186,7 @@ pub struct Prediction {
     pub new_tokens: u32,
     /// Time the model took, its batch's divided by its samples, in milliseconds; 0 if cached.
     pub model_ms: f64,
-    /// Whether the answer was taken from another run.
+    /// Whether the answer was taken from another run, or from an equal prompt of this one.
     pub cached: bool,
     /// Whether entries were retrieved and none is in the prompt.
     pub fell_back: bool,

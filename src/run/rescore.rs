@@ -40,7 +40,8 @@ type Change = (u32, String, bool, Option<SampleScore>);
 /// changed so far, and doing it again completes it.
 ///
 /// # Errors
-/// Where a program works on the run, the store cannot be written, or the work is canceled.
+/// Where a program works on the run, the store cannot be written, or the work is canceled; with WordNet also a run that is not
+/// done, since what is still to be answered will be scored without it.
 pub fn rescore(
     store: &mut Store,
     run: &RunRecord,
@@ -49,6 +50,20 @@ pub fn rescore(
     progress: &Progress,
 ) -> Result<Rescored, RunError> {
     let _claim = store.claim(run)?;
+    if wordnet.is_some() && run.totals.done < run.samples {
+        return Err(RunError::NotDone { run: run.short_key().to_owned() });
+    }
+    rescore_claimed(store, run, wordnet, cancel, progress)
+}
+
+/// [`rescore`] of a run that this program has claimed.
+pub(super) fn rescore_claimed(
+    store: &mut Store,
+    run: &RunRecord,
+    wordnet: Option<&WordNet>,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<Rescored, RunError> {
     let mut scorer = Scorer::new(run.spec.dataset.task, wordnet);
     let mut rescored = Rescored {
         run: run.id,

@@ -126,8 +126,9 @@ impl Generator for Scripted {
             if self.fails_at == Some(self.answered) {
                 return Err(ModelError::ScriptedFailure { index });
             }
-            let tokens = CharacterTokenizer.encode(prompt.text)?;
-            let tokens = if prompt.tokens.is_empty() { &tokens } else { prompt.tokens };
+            let own =
+                if prompt.tokens.is_empty() { CharacterTokenizer.encode(prompt.text)? } else { Vec::new() };
+            let tokens = if prompt.tokens.is_empty() { &own } else { prompt.tokens };
             let answer = self.answer(&CharacterTokenizer.decode(tokens)?);
             let mut new = CharacterTokenizer.encode(&answer)?;
             let finish = if new.len() >= config.max_new_tokens {

@@ -76,7 +76,7 @@ pub struct RunProgress {
     pub done: u64,
     /// Stored without an answer.
     pub failed: u64,
-    /// Answers taken from other runs.
+    /// Answers taken from other runs, or from equal prompts of this one.
     pub cached: u64,
     /// Samples stored a second, lately.
     pub samples_per_s: f64,

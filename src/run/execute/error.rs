@@ -41,6 +41,12 @@ pub enum RunError {
         /// Its task.
         task: crate::lamp::Task,
     },
+    /// A run that still has samples to be answered cannot be scored with synonyms.
+    #[error("run {run} is not done, and what is answered later is scored without WordNet; resume it first")]
+    NotDone {
+        /// The run's short key.
+        run: String,
+    },
     /// A cell has neither a rule nor a prompt.
     #[error("{model} is a language model, but the run has no prompt for it; give a template")]
     NoPrompt {

@@ -30,6 +30,7 @@ use storing::Storing;
 pub use control::{Control, Phase, RunProgress, Settings};
 pub use error::RunError;
 
+use super::rescore::rescore_claimed;
 use super::scoring::finish;
 use super::{Cell, CellModel, commonest_label};
 use crate::jobs::{CancelToken, Canceled, Progress};
@@ -194,6 +195,12 @@ impl<'a> Executor<'a> {
             return Ok(now);
         }
         board.set_phase(Phase::Finishing);
+        let mixed = record.aggregate.as_ref().and_then(|old| old.meteor_stages)
+            == Some(MeteorStages::ExactStemSynonym);
+        if mixed {
+            // Some rows were scored anew with synonyms, and the new ones were not.
+            rescore_claimed(&mut self.store, &now, None, &CancelToken::new(), &Progress::new())?;
+        }
         let aggregate = finish(&mut self.store, record, MeteorStages::ExactStem)?;
         let unscored = now.samples.saturating_sub(now.totals.failed).saturating_sub(aggregate.samples as u64);
         if unscored > 0 {
@@ -284,7 +291,7 @@ impl<'a> Executor<'a> {
         let (asked, prepared, stored) = thread::scope(|scope| {
             let preparing = thread::Builder::new()
                 .name("prepare".into())
-                .spawn_scoped(scope, move || preparer.run(missing, kept.as_ref(), &windows));
+                .spawn_scoped(scope, move || preparer.run(missing, kept, &windows));
             let storing = thread::Builder::new().name("store".into()).spawn_scoped(scope, move || {
                 // Whoever waits for this thread must not wait for a model that nobody listens to.
                 let _ended = CancelOnDrop(stop);
@@ -315,7 +322,12 @@ impl<'a> Executor<'a> {
             }
             ControlFlow::Break(Stop::Told) | ControlFlow::Continue(()) => {}
         }
-        prepared.map_err(|payload| RunError::of_panic("preparing samples", &*payload))??;
+        let trouble = prepared.map_err(|payload| RunError::of_panic("preparing samples", &*payload))?;
+        if let Some(error) = trouble {
+            let text =
+                format!("Kept answers could not be read, so prompts were asked anew: {}", in_full(&error));
+            self.store.log(Some(record.id), EventKind::Notice, &text)?;
+        }
         match control.cancel().is_canceled() {
             true => Ok(Ended::Canceled),
             false => Ok(Ended::Answered),

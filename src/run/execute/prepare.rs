@@ -6,7 +6,6 @@ use std::sync::mpsc::SyncSender;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::RunError;
 use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{Sample, Task};
 use crate::model::TextTokenizer;
@@ -14,7 +13,7 @@ use crate::prompt::PromptBuilder;
 use crate::record::{CacheKey, CachedAnswer, Finish, Prediction, PromptText, Retrieved};
 use crate::retrieval::{Problem, RetrievalError, Retriever, RetrieverConfig};
 use crate::run::{Baseline, Cell, Window};
-use crate::store::Reader;
+use crate::store::{Reader, StoreError};
 
 /// Samples prepared together where nothing is gained by more: enough to keep threads busy and to form batches of like length.
 const WINDOW: Window = Window { samples: 256, texts: usize::MAX, bytes: 1 << 23 };
@@ -89,13 +88,14 @@ impl<'a> Preparer<'a> {
     }
 
     /// Prepares the samples in this order, window by window, until all are handed over, nobody takes them any more, or the
-    /// work is canceled. Kept answers are looked up with `kept`.
+    /// work is canceled. Kept answers are looked up with `kept`; gives why that was given up, if it was.
     pub(super) fn run(
         self,
         positions: &[u32],
-        kept: Option<&Reader>,
+        mut kept: Option<Reader>,
         out: &SyncSender<Vec<Item>>,
-    ) -> Result<(), RunError> {
+    ) -> Option<StoreError> {
+        let mut trouble = None;
         let preparations = self.retriever.as_ref().map_or(0, |retriever| retriever.preparations());
         let window = if preparations > 0 { Window::PREPARED } else { WINDOW };
         if preparations > 0 {
@@ -111,14 +111,18 @@ impl<'a> Preparer<'a> {
             let (now, later) = rest.split_at(fitting);
             rest = later;
             let Some(mut items) = self.window(now, preparations > 0) else { break };
-            if let Some(kept) = kept {
-                look_up(kept, &mut items)?;
+            if let Some(reader) = &kept
+                && let Err(error) = look_up(reader, &mut items)
+            {
+                // Without them everything is asked anew, and the answers are the same.
+                trouble = Some(error);
+                kept = None;
             }
             if out.send(items).is_err() {
                 break;
             }
         }
-        Ok(())
+        trouble
     }
 
     /// The samples of one window; `None` if canceled.
@@ -289,7 +293,7 @@ fn key(mut hash: Sha256, tokens: &[u32], text: &str) -> CacheKey {
     CacheKey(hash.finalize().into())
 }
 
-fn look_up(kept: &Reader, items: &mut [Item]) -> Result<(), RunError> {
+fn look_up(kept: &Reader, items: &mut [Item]) -> Result<(), StoreError> {
     for item in items {
         if let Work::Ask(Question { key: Some(key), found, .. }) = &mut item.work {
             *found = kept.answer(key)?;
