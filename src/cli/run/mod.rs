@@ -25,7 +25,8 @@ use crate::jobs::Canceled;
 use crate::model::DeviceChoice;
 use crate::record::Shard;
 use crate::run::experiment::{Experiment, Problem, WriteError};
-use crate::run::series::SeriesError;
+use crate::run::plan::refused_in_words;
+use crate::run::series::{self, SeriesError, is_done};
 use crate::run::{Control, Executor, Plan, PlanError, Settings, Workplace, keep, plan_draft, run_series};
 use quick::Quick;
 
@@ -107,6 +108,12 @@ pub enum RunCommandError {
     /// A tuned experiment without retrievers.
     #[error("the experiment names no retriever to choose from; give some under [retrieval] or [tune]")]
     NothingToTune,
+    /// Experiments of the store that cannot be planned any more.
+    #[error("{count} experiments of the store cannot be resumed, for the reasons above")]
+    NotResumed {
+        /// How many.
+        count: usize,
+    },
     /// Runs that are not those of the data and models any more.
     #[error("{count} runs cannot be resumed, for what they depend on has changed")]
     Changed {
@@ -178,7 +185,23 @@ fn planned(
     Ok(plan)
 }
 
-/// Runs a plan, shows how far it is, and prints what came of it.
+/// What a command has run, to be told to machines, and how the command ends.
+struct Ran {
+    report: serde_json::Value,
+    ended: Result<Outcome, CliError>,
+}
+
+impl Ran {
+    /// Tells it, where the command has run nothing else.
+    fn alone(self, console: &Console) -> Result<Outcome, CliError> {
+        if console.is_json() {
+            console.print_json(&self.report)?;
+        }
+        self.ended
+    }
+}
+
+/// Runs a plan, shows how far it is, and prints what came of it, to people at once.
 fn execute(
     experiment: &Experiment,
     plan: &Plan,
@@ -186,11 +209,11 @@ fn execute(
     shard: Shard,
     work: &WorkArgs,
     console: &Console,
-) -> Result<Outcome, CliError> {
+) -> Result<Ran, CliError> {
     let mut store = work.store.open()?;
     let number = keep(&mut store, experiment, plan)?;
-    for refused in &plan.refused {
-        console.note(&format!("Left out: {}.", plain(&refused.to_string())));
+    for refused in refused_in_words(&plan.refused) {
+        console.note(&format!("Left out: {}", plain(&refused)));
     }
     let path = store.path().to_owned();
     let mut executor = Executor::new(workplace, store, work.settings());
@@ -204,13 +227,27 @@ fn execute(
             console.note(&format!("New vectors are not kept: {}.", plain(&trouble.to_string())));
         }
     }
-    summary::print(experiment, plan, &outcome, &path, console)?;
+    if !console.is_json() {
+        console.print(&summary::in_words(experiment, &outcome, &path))?;
+    }
+    let report = summary::as_json(experiment, plan, &outcome, &path);
+    Ok(Ran { report, ended: ended_as(&outcome, shard, console) })
+}
+
+/// How a command ends that has run a series.
+fn ended_as(outcome: &series::Outcome, shard: Shard, console: &Console) -> Result<Outcome, CliError> {
     if outcome.canceled {
         console.note("Interrupted. What was answered is stored; `lamplight resume` goes on.");
         return Err(Canceled.into());
     }
+    if shard != Shard::WHOLE {
+        console.note(
+            "This part is answered. `lamplight merge` puts the parts' stores together; what is tuned is chosen when \
+             the experiment is run there again.",
+        );
+    }
     if !outcome.is_done(shard) {
-        let undone = outcome.runs.iter().filter(|run| !crate::run::series::is_done(run, shard)).count();
+        let undone = outcome.runs.iter().filter(|run| !is_done(run, shard)).count();
         let count = undone + outcome.failures.len();
         let of = outcome.runs.len() + outcome.failures.len();
         if count > 0 {
@@ -232,5 +269,5 @@ pub(super) fn run(arguments: RunArgs, console: &Console) -> Result<Outcome, CliE
     if arguments.dry_run {
         return dry_run::print(&experiment, &plan, &arguments.work.store, console);
     }
-    execute(&experiment, &plan, &workplace, arguments.shard, &arguments.work, console)
+    execute(&experiment, &plan, &workplace, arguments.shard, &arguments.work, console)?.alone(console)
 }
