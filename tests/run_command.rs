@@ -145,8 +145,9 @@ fn nothing_is_run_while_something_is_wrong() {
 #[test]
 fn failed_samples_are_told_and_tried_again() {
     let place = Place::new();
-    let text =
-        SMALL.replace("baseline:majority", "scripted:answer=3,fail=2").replace("k = [1, 2]", "k = [1]");
+    let text = SMALL
+        .replace("baseline:majority", "scripted:answer=3,fail=2'\nbatch = 1\ntraining = 'zero-shot")
+        .replace("k = [1, 2]", "k = [1]");
     let file = place.write("fails.toml", &text.replace("'none', ", ""));
     let report = place.json(&["run", &file], 3);
     assert_eq!(runs(&report)[0]["failed"], 1);
