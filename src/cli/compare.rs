@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::store_choice::StoreChoice;
 use super::table::MetricArgs;
+use super::table_text::wrapped;
 use super::text::{plain, table};
 use super::{CliError, Console, Outcome};
 use crate::metrics::{Bootstrap, PairedTest};
@@ -68,7 +69,7 @@ pub fn run(args: &CompareArgs, console: &Console) -> Result<Outcome, CliError> {
     if console.is_json() {
         console.print_json(&Output { resamples: args.resamples, seed: args.seed, comparisons })?;
     } else {
-        console.print(&text(&comparisons, &bootstrap))?;
+        console.print(&text(&comparisons, &bootstrap, console.width()))?;
     }
     Ok(Outcome::Done)
 }
@@ -85,7 +86,7 @@ fn one_pair(
     Ok(compare_runs((first, scores(first)?), (second, scores(second)?), &metrics, bootstrap)?)
 }
 
-fn text(comparisons: &[RunComparison], bootstrap: &Bootstrap) -> String {
+fn text(comparisons: &[RunComparison], bootstrap: &Bootstrap, columns: usize) -> String {
     let mut out = String::new();
     for comparison in comparisons {
         one(comparison, &mut out);
@@ -95,19 +96,25 @@ fn text(comparisons: &[RunComparison], bootstrap: &Bootstrap) -> String {
         // The given pair's differences; those of other tasks are the task's own.
         differences(one, comparisons.len() > 1, &mut out);
     }
-    let _ = writeln!(
-        out,
-        "Intervals: 95 %, bootstrap over samples ({} resamples, seed {}). Differences: second minus first; percent: + is \
-         better, for errors too.\np: McNemar's exact test for accuracy, paired t-test for other means over samples, two-sided; \
-         bootstrap p: paired bootstrap.{}",
-        bootstrap.resamples,
-        bootstrap.seed,
-        if comparisons.len() > 1 {
-            " Holm p: adjusted over the tasks, a metric's place at a time."
-        } else {
-            ""
-        }
-    );
+    let mut legend = vec![
+        format!(
+            "Intervals: 95 %, bootstrap over samples ({} resamples, seed {}); ±: half the width.",
+            bootstrap.resamples, bootstrap.seed
+        ),
+        "Difference: second minus first. Percent: + is better, for errors too. + : −: samples on which the second run is better and \
+         worse."
+            .to_owned(),
+        "p: McNemar's exact test for accuracy, paired t-test for other means over samples, two-sided. Boot. p: paired bootstrap."
+            .to_owned(),
+    ];
+    if comparisons.len() > 1 {
+        legend.push(
+            "Holm p: p, or the bootstrap's where there is none, adjusted over the tasks; each task's first metric is one family, its \
+             second another."
+                .to_owned(),
+        );
+    }
+    legend.iter().for_each(|line| out.push_str(&wrapped(line, columns)));
     out
 }
 
@@ -123,25 +130,41 @@ fn one(comparison: &RunComparison, out: &mut String) {
         if only_first + only_second > 0 {
             let _ = write!(
                 out,
-                "; {only_first} scored by the first run only and {only_second} by the second only are left out"
+                "; {only_first} that only the first scored and {only_second} that only the second did are left out"
             );
         }
         out.push_str(".\n");
     } else {
-        out.push_str("The runs are over different data: each figure is of the run's own samples, and nothing is tested.\n");
+        out.push_str(
+            "The runs are over different data: figures are of each run's own samples; nothing is tested.\n",
+        );
     }
     let holm = comparison.metrics.iter().any(|line| line.paired.as_ref().is_some_and(|p| p.p_holm.is_some()));
-    let mut header: Vec<&str> =
-        vec!["Metric", "First", "Second", "Difference", "Percent", "Better", "Worse", "p"];
+    let mut header: Vec<&str> = vec!["Metric", "First", "Second", "Difference", "Percent", "+ : −", "p"];
     if holm {
         header.push("Holm p");
     }
-    header.extend(["Bootstrap p", "Test"]);
+    header.push("Boot. p");
     let mut rows = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     rows.extend(comparison.metrics.iter().map(|line| cells(line, holm)));
-    let right: Vec<usize> = (1..rows[0].len() - 1).collect();
+    let right: Vec<usize> = (1..rows[0].len()).collect();
     out.push('\n');
     out.push_str(&table(&rows, &right));
+    for line in &comparison.metrics {
+        let name = line.first.metric.name();
+        let test = line.paired.as_ref().map(|paired| paired.comparison.test);
+        let _ = match test {
+            Some(Some(PairedTest::McNemar { only_first, only_second, .. })) => writeln!(
+                out,
+                "{name}: McNemar, {only_first} right in the first only and {only_second} in the second only."
+            ),
+            Some(Some(PairedTest::PairedT { t, degrees, .. })) => {
+                writeln!(out, "{name}: paired t({degrees}) = {}.", words::difference(line.first.metric, t))
+            }
+            Some(None) => writeln!(out, "{name}: no test by formula, as it is no mean over samples."),
+            None => Ok(()),
+        };
+    }
 }
 
 fn side_text(side: &Side) -> String {
@@ -181,24 +204,13 @@ fn cells(line: &MetricComparison, holm: bool) -> Vec<String> {
             format!("{difference}{}", interval.unwrap_or_default())
         }),
         line.improvement_percent.map_or_else(none, words::percent),
-        paired.map_or_else(none, |paired| paired.improved.to_string()),
-        paired.map_or_else(none, |paired| paired.worsened.to_string()),
+        paired.map_or_else(none, |paired| format!("{} : {}", paired.improved, paired.worsened)),
         p(paired.and_then(|paired| paired.comparison.test).map(|test| test.p())),
     ];
     if holm {
         cells.push(p(paired.and_then(|paired| paired.p_holm)));
     }
     cells.push(p(paired.and_then(|paired| paired.comparison.bootstrap_p)));
-    cells.push(match paired.and_then(|paired| paired.comparison.test) {
-        Some(PairedTest::McNemar { only_first, only_second, .. }) => {
-            format!("McNemar, {only_first} : {only_second}")
-        }
-        Some(PairedTest::PairedT { t, degrees, .. }) => {
-            format!("t({degrees}) = {}", words::difference(metric, t))
-        }
-        None if paired.is_some() => "bootstrap".to_owned(),
-        None => none(),
-    });
     cells
 }
 

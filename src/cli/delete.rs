@@ -10,7 +10,9 @@ use super::{CliError, Console, Outcome, Unit};
 use crate::record::RunId;
 use crate::store::{Reader, StoreError};
 
-/// Remove runs with all that is stored of them. Answers kept for other runs stay; `lamplight store clear-answers` removes those.
+/// Remove runs with all that is stored of them.
+///
+/// Answers kept for other runs stay; `lamplight store clear-answers` removes those.
 #[derive(Debug, Args)]
 pub(super) struct DeleteArgs {
     /// The runs, by number or by the beginning of their key.

@@ -12,7 +12,9 @@ use crate::metrics::MeteorStages;
 use crate::record::RunRecord;
 use crate::store::{Merged, Reader, Store};
 
-/// Copy what other stores hold into this one. Parts of one run come together, and a run that is complete by it gets its
+/// Copy what other stores hold into this one.
+///
+/// Parts of one run come together, and a run that is complete by it gets its
 /// figures; where both have an answer to a sample, that of this store stays.
 #[derive(Debug, Args)]
 pub(super) struct MergeArgs {

@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but something failed or the data has errors, 130 canceled.
 
 pub mod answers;
+mod chart;
 mod check;
 mod compare;
 mod console;
@@ -44,6 +45,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use chart::ChartCommandError;
 pub use console::{Console, Unit};
 pub use embed::EmbedError;
 pub use embeddings::EmbeddingsError;
@@ -117,6 +119,7 @@ enum Command {
     Table(table::TableArgs),
     Compare(compare::CompareArgs),
     Export(export::ExportArgs),
+    Chart(chart::ChartArgs),
 }
 
 /// How a command that did its work ended.
@@ -208,6 +211,9 @@ pub enum CliError {
     /// Two runs could not be compared.
     #[error(transparent)]
     Compare(#[from] CompareError),
+    /// A chart could not be drawn.
+    #[error(transparent)]
+    Chart(#[from] ChartCommandError),
     /// Results could not be written to a file.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -364,5 +370,6 @@ fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
         Command::Table(arguments) => table::run(&arguments, console),
         Command::Compare(arguments) => compare::run(&arguments, console),
         Command::Export(arguments) => export::run(&arguments, console),
+        Command::Chart(arguments) => chart::run(&arguments, console),
     }
 }

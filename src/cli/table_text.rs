@@ -147,7 +147,7 @@ fn lines(row: &Row, cell: &Option<TableCell>, styled: bool) -> Vec<String> {
 }
 
 /// A remark, its further lines indented.
-fn wrapped(text: &str, columns: usize) -> String {
+pub fn wrapped(text: &str, columns: usize) -> String {
     let mut out = String::new();
     for (number, line) in words::broken(text, columns.saturating_sub(2), width).iter().enumerate() {
         if number > 0 {

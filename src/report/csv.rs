@@ -17,7 +17,8 @@ pub fn writer<W: Write>(out: W) -> csv::Writer<W> {
 
 /// A text as a cell that no spreadsheet takes for a formula.
 pub fn text_cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    // The wide forms are what the same keys give where Chinese and Japanese are typed.
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let text = text.replace('\0', "\u{2400}");
     if formula { format!("'{text}") } else { text }
 }
@@ -295,6 +296,8 @@ mod tests {
             ("@x", "'@x"),
             ("\t=1", "'\t=1"),
             ("\r=1", "'\r=1"),
+            ("\n=1", "'\n=1"),
+            ("＝1", "'＝1"),
             ("a=1", "a=1"),
             ("", ""),
             ("a\0b", "a\u{2400}b"),

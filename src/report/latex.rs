@@ -50,7 +50,7 @@ pub fn latex(table: &ResultTable, standalone: bool) -> String {
 }
 
 fn environment(section: &Section, block: &ModelBlock, out: &mut String) {
-    out.push_str("\\begin{table}[htbp]\n\\centering\\small\n");
+    out.push_str("\\begin{table}[htbp]\n\\centering\\small\\setlength{\\tabcolsep}{4pt}\n");
     let (title, model) = (section.title(), block.model.label());
     let _ = writeln!(out, "\\caption{{{}: {}}}", escaped(&title), escaped(&model));
     let label: String = format!("{}-{}-{model}", section.setting, section.split)
@@ -89,17 +89,22 @@ fn tabular(block: &ModelBlock, shown: std::ops::Range<usize>, out: &mut String) 
         shown.start == 0
             || row.cells.get(shown.clone()).is_some_and(|cells| cells.iter().any(Option::is_some))
     };
+    let mut before = None;
     for row in block.rows.iter().filter(tried) {
-        lines(row, shown.clone(), out);
+        let task = row.task_label();
+        let named = if before.as_ref() == Some(&task) { "" } else { task.as_str() };
+        lines(named, row, shown.clone(), out);
+        before = Some(task);
     }
     out.push_str("\\bottomrule\n\\end{tabular}\n");
 }
 
-/// A row's lines: the figures; beneath them the differences, and what tunings chose.
-fn lines(row: &Row, shown: std::ops::Range<usize>, out: &mut String) {
+/// A row's lines, with the task where it is a new one: the figures; beneath them the differences, how many seeds, and what tunings
+/// chose.
+fn lines(task: &str, row: &Row, shown: std::ops::Range<usize>, out: &mut String) {
     let cells = row.cells.get(shown).unwrap_or_default();
     let n = escaped(&words::n(row));
-    let _ = write!(out, "{} & {} & {n}", escaped(&row.task_label()), escaped(&row.metric_label()));
+    let _ = write!(out, "{} & {} & {n}", escaped(task), escaped(&row.metric_label()));
     for cell in cells {
         let Some(cell) = cell else {
             out.push_str(" & --");

@@ -4,6 +4,7 @@
 //! [`ResultTable`] or a [`Comparison`](compare::RunComparison), which every output format is written from. Pure but for the
 //! files it is told to write. Must not know the store, models, retrievers or data files.
 
+pub mod chart;
 pub mod compare;
 pub mod csv;
 pub mod json;

@@ -301,3 +301,49 @@ fn writers_wait_for_each_other_and_readers_for_nobody() {
     assert_eq!(seen, 120);
     assert_eq!(reader.run(run).unwrap().unwrap().totals.done, 240);
 }
+
+#[test]
+fn no_damage_makes_more_of_it() {
+    let (_folder, whole, runs) = filled(400);
+    let bytes = fs::read(&whole).unwrap();
+    let mut state = 7_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for round in 0..24 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let mut broken = bytes.clone();
+        for _ in 0..=random(4) {
+            let (at, length) = (random(broken.len()), [1, 30, 500, 9000][random(4)]);
+            let end = broken.len().min(at + length);
+            broken[at..end].iter_mut().for_each(|byte| *byte = random(256) as u8);
+        }
+        if round % 4 == 3 {
+            broken.truncate(random(broken.len()));
+        }
+        fs::write(&path, &broken).unwrap();
+        // Whatever is read is right or an error.
+        if let Ok(reader) = Reader::open(&path) {
+            let _ = reader.runs();
+            let each = &mut |_| std::ops::ControlFlow::Continue(());
+            let _ = reader.predictions(runs[0].id, true, each);
+        }
+        let _ = check(&path, &CancelToken::new(), &Progress::new());
+        match repair(&path, &CancelToken::new(), &Progress::new()) {
+            Ok(report) => {
+                assert!(fs::read(&report.kept).unwrap() == broken, "round {round}");
+                let found = checked(&path).problems;
+                assert!(
+                    found.iter().all(|problem| problem.kind != ProblemKind::Damaged),
+                    "round {round}: {found:?}"
+                );
+            }
+            Err(error) => {
+                assert!(matches!(error, StoreError::NotAStore { .. }), "round {round}: {error:?}");
+                assert!(fs::read(&path).unwrap() == broken, "round {round}");
+            }
+        }
+    }
+}
