@@ -8,6 +8,7 @@ use crate::cli::text::{plain, table};
 use crate::cli::{CliError, Console, Outcome};
 use crate::record::RunRecord;
 use crate::run::experiment::Experiment;
+use crate::run::plan::refused_in_words;
 use crate::run::{Cell, Plan};
 use crate::store::Reader;
 
@@ -68,8 +69,8 @@ pub(super) fn print(
         text.push_str(&format!("; then the {winners} tuned ones, chosen on the grid"));
     }
     text.push_str(".\n");
-    for refused in &plan.refused {
-        text.push_str(&format!("Left out: {}\n", plain(&refused.to_string())));
+    for refused in refused_in_words(&plan.refused) {
+        text.push_str(&format!("Left out: {}\n", plain(&refused)));
     }
     console.print(&text)?;
     Ok(Outcome::Done)

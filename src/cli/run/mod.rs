@@ -27,7 +27,8 @@ use crate::jobs::Canceled;
 use crate::model::DeviceChoice;
 use crate::record::Shard;
 use crate::run::experiment::{Experiment, Problem, WriteError};
-use crate::run::series::{self, SeriesError};
+use crate::run::plan::refused_in_words;
+use crate::run::series::{self, SeriesError, is_done};
 use crate::run::{Control, Executor, Plan, PlanError, Settings, Workplace, keep, plan_draft, run_series};
 use quick::Quick;
 
@@ -109,6 +110,12 @@ pub enum RunCommandError {
     /// A tuned experiment without retrievers.
     #[error("the experiment names no retriever to choose from; give some under [retrieval] or [tune]")]
     NothingToTune,
+    /// Experiments of the store that cannot be planned any more.
+    #[error("{count} experiments of the store cannot be resumed, for the reasons above")]
+    NotResumed {
+        /// How many.
+        count: usize,
+    },
     /// Runs that are not those of the data and models any more.
     #[error("{count} runs cannot be resumed, for what they depend on has changed")]
     Changed {
@@ -180,7 +187,23 @@ fn planned(
     Ok(plan)
 }
 
-/// Runs a plan, shows how far it is, and prints what came of it.
+/// What a command has run, to be told to machines, and how the command ends.
+struct Ran {
+    report: serde_json::Value,
+    ended: Result<Outcome, CliError>,
+}
+
+impl Ran {
+    /// Tells it, where the command has run nothing else.
+    fn alone(self, console: &Console) -> Result<Outcome, CliError> {
+        if console.is_json() {
+            console.print_json(&self.report)?;
+        }
+        self.ended
+    }
+}
+
+/// Runs a plan, shows how far it is, and prints what came of it, to people at once.
 fn execute(
     experiment: &Experiment,
     plan: &Plan,
@@ -188,10 +211,16 @@ fn execute(
     shard: Shard,
     work: &WorkArgs,
     console: &Console,
-) -> Result<Outcome, CliError> {
-    let (outcome, store) = work_off(experiment, plan, workplace, shard, work, true, console)?;
-    summary::print(experiment, plan, &outcome, &store, console)?;
-    conclude(&outcome, shard, console)
+) -> Result<Ran, CliError> {
+    for refused in refused_in_words(&plan.refused) {
+        console.note(&format!("Left out: {}", plain(&refused)));
+    }
+    let (outcome, path) = work_off(experiment, plan, workplace, shard, work, true, console)?;
+    if !console.is_json() {
+        console.print(&summary::in_words(experiment, &outcome, &path))?;
+    }
+    let report = summary::as_json(experiment, plan, &outcome, &path);
+    Ok(Ran { report, ended: ended_as(&outcome, shard, console) })
 }
 
 /// Runs a plan and shows how far it is, with `each_run` each run as it ends; gives what came of it, and the store's file.
@@ -206,11 +235,6 @@ fn work_off(
 ) -> Result<(series::Outcome, PathBuf), CliError> {
     let mut store = work.store.open()?;
     let number = keep(&mut store, experiment, plan)?;
-    if each_run {
-        for refused in &plan.refused {
-            console.note(&format!("Left out: {}.", plain(&refused.to_string())));
-        }
-    }
     let path = store.path().to_owned();
     let mut executor = Executor::new(workplace, store, work.settings());
     let control = Control::new(console.cancel().clone());
@@ -226,14 +250,20 @@ fn work_off(
     Ok((outcome, path))
 }
 
-/// What a command ends with after such an outcome.
-fn conclude(outcome: &series::Outcome, shard: Shard, console: &Console) -> Result<Outcome, CliError> {
+/// How a command ends that has run a series.
+fn ended_as(outcome: &series::Outcome, shard: Shard, console: &Console) -> Result<Outcome, CliError> {
     if outcome.canceled {
         console.note("Interrupted. What was answered is stored; `lamplight resume` goes on.");
         return Err(Canceled.into());
     }
+    if shard != Shard::WHOLE {
+        console.note(
+            "This part is answered. `lamplight merge` puts the parts' stores together; what is tuned is chosen when \
+             the experiment is run there again.",
+        );
+    }
     if !outcome.is_done(shard) {
-        let undone = outcome.runs.iter().filter(|run| !series::is_done(run, shard)).count();
+        let undone = outcome.runs.iter().filter(|run| !is_done(run, shard)).count();
         let count = undone + outcome.failures.len();
         let of = outcome.runs.len() + outcome.failures.len();
         if count > 0 {
@@ -255,5 +285,5 @@ pub(super) fn run(arguments: RunArgs, console: &Console) -> Result<Outcome, CliE
     if arguments.dry_run {
         return dry_run::print(&experiment, &plan, &arguments.work.store, console);
     }
-    execute(&experiment, &plan, &workplace, arguments.shard, &arguments.work, console)
+    execute(&experiment, &plan, &workplace, arguments.shard, &arguments.work, console)?.alone(console)
 }

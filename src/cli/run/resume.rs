@@ -36,18 +36,20 @@ pub(in crate::cli) fn run(arguments: &ResumeArgs, console: &Console) -> Result<O
     let retry = arguments.work.retry_failed;
     let open = |run: &RunRecord| run.status != RunStatus::Done || (retry && run.totals.failed > 0);
     let wanted: Vec<RunRecord> = match named.is_empty() {
-        true => reader.runs()?.into_iter().filter(open).collect(),
+        // What another program is at work on needs nobody else.
+        true => reader.runs()?.into_iter().filter(|run| open(run) && !reader.is_claimed(run)).collect(),
         false => named.iter().filter(|run| open(run)).cloned().collect(),
     };
     for run in named.iter().filter(|run| !open(run)) {
         console.note(&format!("Run {} is done already.", run.id.0));
     }
     let mut left: Vec<RunRecord> = wanted;
-    let mut worst = Outcome::Done;
-    let (mut changed, mut resumed) = (0, 0);
+    let (mut changed, mut unplanned) = (0, 0);
     let (runs, tunings, experiments) = (reader.runs()?, reader.tunings()?, reader.experiments()?);
     drop(reader);
     let workplace = arguments.work.workplace(console)?;
+    let mut reports = Vec::new();
+    let mut ended = Ok(Outcome::Done);
     for stored in &experiments {
         let mine: Vec<RunRecord> = left.iter().filter(|run| stored.runs.contains(&run.id)).cloned().collect();
         left.retain(|run| !stored.runs.contains(&run.id));
@@ -56,33 +58,49 @@ pub(in crate::cli) fn run(arguments: &ResumeArgs, console: &Console) -> Result<O
             continue;
         }
         let origin = format!("experiment {} of the store", stored.id);
-        let experiment = Experiment::from_toml(&stored.toml, Path::new(&origin)).map_err(PlanError::from)?;
-        let mut plan = planned(&experiment, Vec::new(), &workplace, console)?;
+        let made = Experiment::from_toml(&stored.toml, Path::new(&origin))
+            .map_err(CliError::from)
+            .and_then(|experiment| Ok((planned(&experiment, Vec::new(), &workplace, console)?, experiment)));
+        let (mut plan, experiment) = match made {
+            Ok(made) => made,
+            // What one experiment lacks does not keep the others.
+            Err(CliError::RunCommand(error)) => {
+                console.warn(&plain(&format!("Experiment {} ({}): {error}", stored.id, stored.name)));
+                unplanned += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         changed += tell_changes(&plan, &mine, console);
         keep_only(&mut plan, &mine, named.is_empty(), &known_keys(stored, &runs));
         if plan.cells.is_empty() && plan.tunings.is_empty() {
             continue;
         }
-        resumed += 1;
-        let ended = execute(&experiment, &plan, &workplace, Shard::WHOLE, &arguments.work, console)?;
-        if ended != Outcome::Done {
-            worst = ended;
+        let ran = execute(&experiment, &plan, &workplace, Shard::WHOLE, &arguments.work, console)?;
+        reports.push(ran.report);
+        match ran.ended {
+            Err(CliError::Canceled(canceled)) => {
+                ended = Err(canceled.into());
+                break;
+            }
+            Ok(Outcome::Done) => {}
+            Ok(worse) if ended.is_ok() => ended = Ok(worse),
+            Ok(_) => {}
+            Err(error) => ended = Err(error),
         }
     }
-    if let Some(run) = left.first() {
-        return Err(RunCommandError::NoExperiment { run: run.id.0 }.into());
+    if console.is_json() {
+        console.print_json(&json!({ "experiments": reports }))?;
+    } else if reports.is_empty() && left.is_empty() && changed + unplanned == 0 {
+        console.print("Every run is done.\n")?;
     }
-    if changed > 0 {
-        return Err(RunCommandError::Changed { count: changed }.into());
+    let ended = ended?;
+    match left.first() {
+        Some(run) => Err(RunCommandError::NoExperiment { run: run.id.0 }.into()),
+        None if changed > 0 => Err(RunCommandError::Changed { count: changed }.into()),
+        None if unplanned > 0 => Err(RunCommandError::NotResumed { count: unplanned }.into()),
+        None => Ok(ended),
     }
-    if resumed == 0 {
-        if console.is_json() {
-            console.print_json(&json!({ "runs": [] }))?;
-        } else {
-            console.print("Every run is done.\n")?;
-        }
-    }
-    Ok(worst)
 }
 
 /// Whether an experiment was broken off between its grid and the winner.

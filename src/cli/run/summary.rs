@@ -1,12 +1,10 @@
 //! What came of an experiment, in a few lines or as JSON. The whole table is `lamplight table`'s.
 
-use std::io;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::progress::in_full;
-use crate::cli::Console;
 use crate::cli::text::{plain, table};
 use crate::lamp::Metric;
 use crate::record::{RunRecord, RunSpec, RunStatus, Tuning};
@@ -49,17 +47,8 @@ pub(super) fn figures(run: &RunRecord, metrics: &[Metric]) -> String {
     if words.is_empty() { "no figures".to_owned() } else { words.join(", ") }
 }
 
-/// Prints what came of an experiment.
-pub(super) fn print(
-    experiment: &Experiment,
-    plan: &Plan,
-    outcome: &Outcome,
-    store: &Path,
-    console: &Console,
-) -> io::Result<()> {
-    if console.is_json() {
-        return console.print_json(&as_json(experiment, plan, outcome, store));
-    }
+/// What came of an experiment, for people.
+pub(super) fn in_words(experiment: &Experiment, outcome: &Outcome, store: &Path) -> String {
     let mut text = String::new();
     let mut rows = Vec::new();
     for run in &outcome.runs {
@@ -101,7 +90,7 @@ pub(super) fn print(
         "Stored in {}; `lamplight table` compares the runs.\n",
         plain(&store.display().to_string())
     ));
-    console.print(&text)
+    text
 }
 
 fn tuned(tuning: &Tuning) -> String {
@@ -122,7 +111,8 @@ fn tuned(tuning: &Tuning) -> String {
     )
 }
 
-fn as_json(experiment: &Experiment, plan: &Plan, outcome: &Outcome, store: &Path) -> Value {
+/// What came of an experiment, for machines.
+pub(super) fn as_json(experiment: &Experiment, plan: &Plan, outcome: &Outcome, store: &Path) -> Value {
     let failures = outcome.failures.iter().map(|failure| {
         let mut row = spec_json(&failure.cell.spec);
         row.insert("error".into(), in_full(&failure.error).into());

@@ -59,5 +59,5 @@ pub(in crate::cli) fn run(arguments: TuneArgs, console: &Console) -> Result<Outc
     if arguments.dry_run {
         return dry_run::print(&experiment, &plan, &arguments.work.store, console);
     }
-    execute(&experiment, &plan, &workplace, Shard::WHOLE, &arguments.work, console)
+    execute(&experiment, &plan, &workplace, Shard::WHOLE, &arguments.work, console)?.alone(console)
 }

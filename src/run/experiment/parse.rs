@@ -7,7 +7,7 @@ use toml::de::DeTable;
 
 use super::place::{KeyPath, Source};
 use super::problem::{Problem, ProblemKind};
-use super::reader::{Reading, Section};
+use super::reader::{Pair, Reading, Section};
 use super::{
     DataSettings, Experiment, GenerationSettings, ModelSettings, PromptSettings, RetrievalSettings,
     SamplingSettings, Templates, TuneSettings,
@@ -168,9 +168,7 @@ fn prompt(section: Section<'_, '_>) -> PromptSettings {
     let template = section.pairs("template").map(|template| match template {
         Err(one) => Templates::All(one),
         Ok(pairs) => {
-            let read = |(path, task, template): (KeyPath, String, String)| {
-                Some((section.parse::<Task>(&path, &task)?, template))
-            };
+            let read = |(path, task, template): Pair| Some((section.parse::<Task>(&path, &task)?, template));
             Templates::PerTask(pairs.into_iter().filter_map(read).collect::<BTreeMap<_, _>>())
         }
     });

@@ -36,6 +36,9 @@ impl<'s> Reading<'s> {
     }
 }
 
+/// Where a pair stands, its key and its text.
+pub(super) type Pair = (KeyPath, String, String);
+
 /// One table of the file. Every key that is asked for is known; the others are reported by [`Section::end`].
 pub(super) struct Section<'r, 'd> {
     reading: &'r Reading<'r>,
@@ -220,7 +223,7 @@ impl<'r, 'd> Section<'r, 'd> {
     }
 
     /// A table whose keys are data, as pairs; `Err` with the text where it is a text instead.
-    pub(super) fn pairs(&self, key: &'static str) -> Option<Result<Vec<(KeyPath, String, String)>, String>> {
+    pub(super) fn pairs(&self, key: &'static str) -> Option<Result<Vec<Pair>, String>> {
         let value = self.value(key)?;
         let path = self.path.key(key);
         match value {

@@ -12,8 +12,8 @@ use crate::lamp::{Setting, Task};
 use crate::prompt::{Preset, PromptBuilder, PromptMode, PromptOptions, Template};
 use crate::record::{PromptSpec, RetrieverSpec, RunSpec};
 use crate::retrieval::RetrieverConfig;
-use crate::run::Cell;
 use crate::run::experiment::{KeyPath, ProblemKind, Templates, TuneSettings};
+use crate::run::{BaselineError, Cell};
 
 /// What becomes of one combination.
 enum Made {
@@ -185,7 +185,10 @@ impl Planner<'_> {
                 dataset: id,
                 model: Some(model.spec.name.clone()),
                 retriever: None,
-                reason: error.to_string(),
+                reason: match error {
+                    BaselineError::Unsupported { reason, .. } => reason.to_owned(),
+                    other => other.to_string(),
+                },
             }));
         }
         if let (Dates::Some(samples @ 1..), false, true) = (data.dates, none, retriever.needs_dates()) {

@@ -87,6 +87,29 @@ impl fmt::Display for Refused {
     }
 }
 
+/// What was left out in few lines: one for each reason, with all the data that it holds for.
+pub fn refused_in_words(refused: &[Refused]) -> Vec<String> {
+    let mut groups: Vec<(&Refused, Vec<String>)> = Vec::new();
+    for one in refused {
+        let same = |other: &&mut (&Refused, Vec<String>)| {
+            let other = other.0;
+            (&other.model, &other.retriever, &other.reason) == (&one.model, &one.retriever, &one.reason)
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, data)) => data.push(one.dataset.to_string()),
+            None => groups.push((one, vec![one.dataset.to_string()])),
+        }
+    }
+    let line = |(one, data): (&Refused, Vec<String>)| {
+        let what: Vec<&str> =
+            [&one.model, &one.retriever].into_iter().flatten().map(String::as_str).collect();
+        let shown = data.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+        let more = if data.len() > 3 { format!(" and {} more", data.len() - 3) } else { String::new() };
+        format!("{} on {shown}{more}: {}", what.join(" with "), one.reason)
+    };
+    groups.into_iter().map(line).collect()
+}
+
 /// Something to know that is no problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {

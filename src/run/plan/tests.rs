@@ -106,6 +106,13 @@ fn lists_make_a_matrix_and_nothing_is_run_twice() {
     );
     assert!(reasons.iter().any(|reason| reason.starts_with("LaMP-7 time dev, baseline:nearest, none: ")));
     assert_eq!(reasons.len(), 2 + 4, "{reasons:?}");
+    let lines = refused_in_words(&plan.refused);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("recency on LaMP-3 user dev, LaMP-7 user dev: recency is undefined"));
+    assert!(
+        lines[1].starts_with("baseline:nearest with none on LaMP-3 user dev")
+            && lines[1].contains(" and 1 more: ")
+    );
 }
 
 #[test]
@@ -347,4 +354,63 @@ fn a_canceled_plan_is_no_problem() {
     cancel.cancel();
     let made = plan(&experiment, &workplace(folder.path()), &cancel, &Progress::new());
     assert!(matches!(made, Err(PlanError::Canceled(_))));
+}
+
+#[test]
+fn the_best_of_a_grid_wins_and_ties_go_to_the_smaller_k_then_to_the_earlier_retriever() {
+    use crate::metrics::{Aggregate, Figure};
+    use crate::record::{RunId, RunRecord, RunStatus, Totals};
+    use crate::run::tune::{Unchosen, choose};
+
+    let plan = planned(
+        "name = 'x'\n[data]\npaths = 'SAMPLE'\ntasks = ['LaMP-3', 'LaMP-4']\nsettings = 'time'\nsplit = 'test'\n\
+         limit = 5\n[[models]]\nname = 'scripted:echo'\n\
+         [retrieval]\nretrievers = []\n[tune]\nretrievers = ['bm25', 'recency']\nk = [0, 1, 2]\n",
+    )
+    .unwrap();
+    let record = |cell: &Cell, value: Option<f64>| RunRecord {
+        id: RunId(1),
+        key: cell.spec.key(),
+        spec: cell.spec.clone(),
+        status: RunStatus::Done,
+        reason: None,
+        samples: 5,
+        totals: Totals::default(),
+        created_ms: 0,
+        finished_ms: None,
+        active_ms: 0,
+        aggregate: value.map(|value| Aggregate {
+            task: cell.spec.dataset.task,
+            samples: 5,
+            parse_failures: 0,
+            parse_failure_rate: 0.0,
+            figures: vec![Figure { metric: cell.spec.dataset.task.primary_metric(), value, interval: None }],
+            meteor_stages: None,
+        }),
+    };
+    let records = |tuning: &TunePlan, values: [Option<f64>; 5]| -> Vec<Option<RunRecord>> {
+        tuning.grid.iter().zip(values).map(|(cell, value)| Some(record(cell, value))).collect()
+    };
+    // none 0, bm25 1, recency 1, bm25 2, recency 2
+    let [errors, overlap] = plan.tunings.as_slice() else { panic!("two tunings") };
+    for (tuning, values, winner) in [
+        (errors, [1.0, 0.5, 0.5, 0.5, 0.4], ("recency", 2)),
+        (errors, [0.5, 0.5, 0.5, 0.5, 0.5], ("none", 0)),
+        (errors, [1.0, 0.5, 0.5, 0.5, 0.5], ("bm25", 1)),
+        (overlap, [0.1, 0.2, 0.3, 0.3, 0.3], ("recency", 1)),
+        (overlap, [0.1, 0.2, 0.3, 0.4, 0.4], ("bm25", 2)),
+    ] {
+        let (number, chosen) = choose(tuning, &records(tuning, values.map(Some))).unwrap();
+        let cell = &chosen.grid[chosen.winner];
+        assert_eq!((cell.retriever.as_str(), cell.k), winner);
+        assert_eq!(chosen.grid.len(), 5);
+        assert_eq!(chosen.applied, tuning.applied[number].spec.key());
+        assert_eq!(cell.run, tuning.grid[number].spec.key());
+    }
+    let (_, chosen) = choose(errors, &records(errors, [None, None, Some(2.0), Some(3.0), None])).unwrap();
+    assert_eq!((chosen.grid.len(), chosen.grid[chosen.winner].retriever.as_str()), (2, "recency"));
+    assert_eq!(choose(errors, &records(errors, [None; 5])).unwrap_err(), Unchosen::NoFigures);
+    let mut missing = records(errors, [Some(1.0); 5]);
+    missing[3] = None;
+    assert_eq!(choose(errors, &missing).unwrap_err(), Unchosen::Undone { undone: 1, of: 5 });
 }
