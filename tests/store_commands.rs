@@ -1,6 +1,7 @@
 //! `lamplight list`, `show RUN`, `delete`, `merge` and `store`, run as a person would.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its files must fail")]
+#![allow(clippy::single_range_in_vec_init, reason = "a prompt's input may lie in several places")]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -33,14 +33,14 @@ pub(super) fn prediction(position: u32) -> Prediction {
         answer: raw,
         reference: Some(reference),
         score: Some(score),
-        parsed: position % 5 != 0,
+        parsed: !position.is_multiple_of(5),
         finish: Finish::Stop,
         prompt_tokens: 100,
         new_tokens: 7,
         model_ms: 1.5,
-        cached: position % 2 == 0,
-        fell_back: position % 3 == 0,
-        input_cut: position % 4 == 0,
+        cached: position.is_multiple_of(2),
+        fell_back: position.is_multiple_of(3),
+        input_cut: position.is_multiple_of(4),
         error: None,
     }
 }

@@ -171,8 +171,8 @@ fn holm_is_over_the_tasks_of_a_column() {
     for metric in 0..2 {
         let raw: Vec<f64> = (0..3).map(|task| p(2 * task + metric, 1).result.p()).collect();
         let adjusted = holm(&raw);
-        for task in 0..3 {
-            assert_eq!(p(2 * task + metric, 1).p_holm, adjusted[task]);
+        for (task, adjusted) in adjusted.into_iter().enumerate() {
+            assert_eq!(p(2 * task + metric, 1).p_holm, adjusted);
             assert!(p(2 * task + metric, 1).significant());
             assert_eq!(p(2 * task + metric, 2).p_holm, 1.0);
         }
