@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::jobs::{CancelToken, Progress};
+use crate::run::in_full;
 
 /// Where a command prints, and what may interrupt it.
 #[derive(Debug)]
@@ -91,16 +92,7 @@ impl Console {
 
     /// Writes an error and the chain of its causes, each said once, to standard error.
     pub fn error(&self, error: &dyn Error) {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            let words = inner.to_string();
-            if !text.contains(&words) {
-                text.push_str(": ");
-                text.push_str(&words);
-            }
-            cause = inner.source();
-        }
+        let text = in_full(error);
         let line = if self.json {
             format!("{}\n", serde_json::json!({ "error": text }))
         } else {

@@ -20,7 +20,7 @@ mod workplace;
 
 pub use baseline::{Baseline, BaselineError, commonest_label};
 pub use cell::{Cell, CellModel};
-pub use execute::{Control, Executor, Phase, RunError, RunProgress, Settings};
+pub use execute::{Control, Executor, Phase, RunError, RunProgress, Settings, in_full};
 pub use experiment::Experiment;
 pub use plan::{Plan, PlanError, plan, plan_draft};
 pub use rescore::{Rescored, rescore};

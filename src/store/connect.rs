@@ -137,7 +137,7 @@ fn set(connection: &Connection) -> rusqlite::Result<()> {
     // Keys of answers lie anywhere in their index, so that a long log spares writing the same pages again and again.
     // With a log, NORMAL loses nothing to a killed program, and to a power loss at most the last transactions, whole.
     connection.execute_batch(
-        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864; \
+        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864; \
          PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
     )
 }
@@ -207,7 +207,7 @@ fn try_reader(path: &Path, how: &str, first: &str) -> Result<Connection, StoreEr
     connection.set_prepared_statement_cache_capacity(64);
     connection.execute_batch(first).map_err(sql)?;
     connection
-        .execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384;")
+        .execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -4096;")
         .map_err(sql)?;
     // The file is opened by the first that is read of it.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(sql)?;

@@ -268,9 +268,8 @@ fn runs_are_found_by_number_and_by_the_beginning_of_their_key() {
     assert_eq!(reader.run_of_key(&runs[6].key).unwrap().as_ref(), Some(&runs[6]));
     let several = reader.find("").unwrap_err();
     assert!(matches!(several, StoreError::UnknownRun { .. }), "{several}");
-    let letters = "abcdef".chars().map(|c| c.to_string());
-    let several =
-        letters.filter(|c| runs.iter().filter(|run| run.key.starts_with(c)).count() > 1).next().unwrap();
+    let mut letters = "abcdef".chars().map(|c| c.to_string());
+    let several = letters.find(|c| runs.iter().filter(|run| run.key.starts_with(c)).count() > 1).unwrap();
     assert!(matches!(reader.find(&several), Err(StoreError::SeveralRuns { .. })));
     let near = format!("{}x", &runs[3].key[..7]);
     let error = reader.find(&near).unwrap_err().to_string();

@@ -13,7 +13,7 @@ use crate::cli::text::plain;
 use crate::jobs::CancelToken;
 use crate::record::{RunRecord, RunStatus};
 use crate::run::series::{Purpose, Step};
-use crate::run::{Control, Phase, RunError, RunProgress};
+use crate::run::{Control, Phase, RunError, RunProgress, in_full};
 
 /// How often the lines are drawn anew.
 const EVERY: Duration = Duration::from_millis(100);
@@ -136,21 +136,6 @@ fn ended(result: &Result<RunRecord, RunError>, took: Duration) -> String {
         && let Some(reason) = &run.reason
     {
         text.push_str(&format!(" ({})", plain(reason)));
-    }
-    text
-}
-
-/// An error with its causes, each said once.
-pub(super) fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = inner.source();
     }
     text
 }

@@ -4,13 +4,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::progress::in_full;
 use crate::cli::text::{plain, table};
 use crate::lamp::Metric;
 use crate::record::{RunRecord, RunSpec, RunStatus, Tuning};
-use crate::run::Plan;
 use crate::run::experiment::Experiment;
 use crate::run::series::Outcome;
+use crate::run::{Plan, in_full};
 
 /// A run in one line.
 pub(super) fn label(spec: &RunSpec) -> String {

@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::board::Board;
-use super::prepare::{Item, Question, Work, in_full};
-use super::{Control, Phase, RunError};
+use super::prepare::{Item, Question, Work};
+use super::{Control, Phase, RunError, in_full};
 use crate::jobs::{CancelToken, Progress};
 use crate::model::gguf::GgufError;
 use crate::model::{FinishReason, Generation, GenerationConfig, Generator, ModelError, PromptInput};

@@ -83,3 +83,17 @@ impl RunError {
         Self::Panicked { part, message: text.unwrap_or_else(|| "without a message".to_owned()) }
     }
 }
+
+/// An error with its causes, each said once.
+pub fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = inner.source();
+    }
+    text
+}

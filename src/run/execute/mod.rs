@@ -24,11 +24,11 @@ use sha2::{Digest, Sha256};
 
 use ask::{Asker, Stop, Watch};
 use board::Board;
-use prepare::{How, Preparer, in_full};
+use prepare::{How, Preparer};
 use storing::Storing;
 
 pub use control::{Control, Phase, RunProgress, Settings};
-pub use error::RunError;
+pub use error::{RunError, in_full};
 
 use super::rescore::rescore_claimed;
 use super::scoring::finish;

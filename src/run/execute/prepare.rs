@@ -12,7 +12,7 @@ use crate::model::TextTokenizer;
 use crate::prompt::PromptBuilder;
 use crate::record::{CacheKey, CachedAnswer, Finish, Prediction, PromptText, Retrieved};
 use crate::retrieval::{Problem, RetrievalError, Retriever, RetrieverConfig};
-use crate::run::{Baseline, Cell, Window};
+use crate::run::{Baseline, Cell, Window, in_full};
 use crate::store::{Reader, StoreError};
 
 /// Samples prepared together where nothing is gained by more: enough to keep threads busy and to form batches of like length.
@@ -245,20 +245,6 @@ impl From<RetrievalError> for Unprepared {
             other => Self::Failed(in_full(&other)),
         }
     }
-}
-
-/// An error with its causes, each said once.
-pub(super) fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 fn empty_row(position: u32, sample_id: String, profile_entries: usize) -> Prediction {

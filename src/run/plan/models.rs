@@ -120,7 +120,9 @@ impl Planner<'_> {
             }
             options.extend(settings.context.map(|context| ("context".into(), json!(context))));
             if settings.tokenizer_beside {
-                options.insert("tokenizer_beside".into(), true.into());
+                // The fingerprint is of the model's file alone; where this one cannot be read, loading it says so.
+                let read = std::fs::read(found.path.with_file_name("tokenizer.json")).unwrap_or_default();
+                options.insert("tokenizer_beside".into(), hex::encode(Sha256::digest(read)).into());
             }
         } else {
             let known = ["training", "generation", "batch", "device", "precision"];
