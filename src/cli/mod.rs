@@ -88,39 +88,40 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer one prompt with a model.
-    Generate(generate::Generate),
-    /// Turn texts into vectors with an encoder, or show how like they are.
-    Embed(embed::Embed),
-    /// List the datasets under files and folders, and report what is wrong with them.
-    Check(check::Check),
-    /// Show a run, one prediction of it, or one sample of a dataset with its profile.
-    Show(show::Show),
-    List(list::ListArgs),
-    Delete(delete::DeleteArgs),
-    Merge(merge::MergeArgs),
-    Store(store::StoreArgs),
-    Search(search::SearchArgs),
-    Rank(rank::RankArgs),
-    Prompt(prompt::ShowPrompt),
-    /// Show and clear the vectors that dense retrievers have kept.
-    Embeddings(embeddings::EmbeddingsArgs),
-    /// Score outputs against golds, as the official evaluation does.
-    Score(score::ScoreArgs),
+    // In the order in which a person meets them: run, read, look after, look closer, models.
     Demo(run::DemoArgs),
     Run(Box<run::RunArgs>),
     Resume(run::ResumeArgs),
     Tune(run::TuneArgs),
-    Rescore(rescore::RescoreArgs),
-    SampleData(sample_data::SampleData),
-    Get(get::GetArgs),
-    Models(models::Models),
-    Devices(devices::Devices),
-    ImportAvocado(import_avocado::ImportArgs),
+    List(list::ListArgs),
+    /// Show a run, one prediction of it, or one sample of a dataset with its profile.
+    Show(show::Show),
     Table(table::TableArgs),
     Compare(compare::CompareArgs),
     Export(export::ExportArgs),
     Chart(chart::ChartArgs),
+    Rescore(rescore::RescoreArgs),
+    Merge(merge::MergeArgs),
+    Delete(delete::DeleteArgs),
+    Store(store::StoreArgs),
+    /// List the datasets under files and folders, and report what is wrong with them.
+    Check(check::Check),
+    Search(search::SearchArgs),
+    Rank(rank::RankArgs),
+    Prompt(prompt::ShowPrompt),
+    /// Score outputs against golds, as the official evaluation does.
+    Score(score::ScoreArgs),
+    Get(get::GetArgs),
+    ImportAvocado(import_avocado::ImportArgs),
+    SampleData(sample_data::SampleData),
+    Models(models::Models),
+    Devices(devices::Devices),
+    /// Answer one prompt with a model.
+    Generate(generate::Generate),
+    /// Turn texts into vectors with an encoder, or show how like they are.
+    Embed(embed::Embed),
+    /// Show and clear the vectors that dense retrievers have kept.
+    Embeddings(embeddings::EmbeddingsArgs),
 }
 
 /// How a command that did its work ended.

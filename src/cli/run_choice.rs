@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::{CliError, Console};
-use crate::lamp::{Setting, Split, Task};
+use crate::lamp::{Metric, Setting, Split, Task};
 use crate::record::{RunRecord, Tuning};
+use crate::run::Experiment;
 use crate::store::Reader;
 
 /// Which of a store's runs a command works on: all that fit every argument.
@@ -63,6 +64,8 @@ pub struct Chosen {
     pub runs: Vec<RunRecord>,
     /// All tunings of the store.
     pub tunings: Vec<Tuning>,
+    /// The metrics that the chosen experiment shows; empty where it names none or none is chosen.
+    pub metrics: Vec<Metric>,
 }
 
 impl RunChoice {
@@ -100,6 +103,7 @@ impl RunChoice {
             }
             runs.retain(|run| ids.contains(&run.id));
         }
+        let mut metrics = Vec::new();
         if let Some(name) = &self.experiment {
             let experiments = reader.experiments()?;
             let same: Vec<_> = experiments.iter().filter(|experiment| experiment.name == *name).collect();
@@ -114,6 +118,9 @@ impl RunChoice {
                 console.note(&format!("{} experiments are called {name}; the latest is meant.", same.len()));
             }
             runs.retain(|run| latest.runs.contains(&run.id));
+            // What another version of the program wrote may not be understood; then the usual metrics are shown.
+            let experiment = Experiment::from_toml(&latest.toml, reader.path());
+            metrics = experiment.map_or_else(|_| Vec::new(), |experiment| experiment.metrics);
         }
         runs.retain(|run| {
             let dataset = &run.spec.dataset;
@@ -125,6 +132,6 @@ impl RunChoice {
         if runs.is_empty() {
             return Err(RunChoiceError::NoRun { store: store() }.into());
         }
-        Ok(Chosen { runs, tunings: reader.tunings()? })
+        Ok(Chosen { runs, tunings: reader.tunings()?, metrics })
     }
 }

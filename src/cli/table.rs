@@ -14,7 +14,8 @@ use crate::store::Reader;
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 pub struct MetricArgs {
-    /// The metrics: `all`, or one by name; may be repeated [default: the benchmark's two a task].
+    /// The metrics: `all`, or one by name; may be repeated [default: those of the experiment chosen, else
+    /// the benchmark's two a task].
     #[arg(long, value_name = "METRIC", value_parser = wanted)]
     metric: Vec<Wanted>,
 }
@@ -64,8 +65,13 @@ impl MetricArgs {
 impl TableContent {
     /// The table of the runs.
     pub fn table(&self, reader: &Reader, chosen: &Chosen) -> Result<ResultTable, CliError> {
-        let options =
-            TableOptions { metrics: self.metrics.choice(), oracle: self.oracle, published: self.published };
+        let metrics = match self.metrics.choice() {
+            MetricChoice::Benchmark if !chosen.metrics.is_empty() => {
+                MetricChoice::These(chosen.metrics.clone())
+            }
+            asked => asked,
+        };
+        let options = TableOptions { metrics, oracle: self.oracle, published: self.published };
         let columns = |run, metric| Ok(reader.column(run, metric)?);
         ResultTable::build(&chosen.runs, &chosen.tunings, &options, columns)
     }
