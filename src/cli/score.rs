@@ -14,9 +14,7 @@ use crate::metrics::{
     WordNet, WordNetError,
 };
 use crate::report;
-
-/// How many ids an error names.
-const NAMED_IDS: usize = 5;
+use crate::report::submission::first_ids;
 
 /// What to score, and how.
 #[derive(Debug, clap::Args)]
@@ -336,16 +334,6 @@ fn score_task(
     let aggregate = set.aggregate(metrics(args, task), bootstrap.as_ref());
     let (missing, extra) = (missing.len(), extra.len());
     Ok(TaskResult { golds: golds.path, preds: preds.path, missing, extra, aggregate, set, records })
-}
-
-/// The first few ids in parentheses, or nothing.
-fn first_ids(ids: &[String]) -> String {
-    if ids.is_empty() {
-        return String::new();
-    }
-    let named: Vec<&str> = ids.iter().take(NAMED_IDS).map(String::as_str).collect();
-    let more = if ids.len() > NAMED_IDS { ", …" } else { "" };
-    format!(" ({}{more})", named.join(", "))
 }
 
 fn table(results: &[TaskResult]) -> String {

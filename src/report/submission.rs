@@ -228,8 +228,8 @@ impl TaskOutputs {
     }
 }
 
-/// The first few ids in parentheses, or nothing.
-fn first_ids(ids: &[String]) -> String {
+/// The first few ids in parentheses, after a space; nothing where there are none.
+pub fn first_ids(ids: &[String]) -> String {
     if ids.is_empty() {
         return String::new();
     }

@@ -68,7 +68,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let experiment = sample_experiment(folder.path()).unwrap();
         assert_eq!(experiment.data[0].paths, [folder.path()]);
-        assert_eq!(experiment.models.len(), 3);
+        assert_eq!(experiment.models.len(), 2);
         let workplace = Workplace::new(Registry::new(folder.path().join("models")));
         let found = sample_set(&workplace, &CancelToken::new(), &Progress::new()).unwrap();
         assert!(found.join("LaMP_1").is_dir());

@@ -59,27 +59,6 @@ impl Store {
         })
     }
 
-    /// Removes predictions, so that their samples are answered again. A run that was done is not any more.
-    ///
-    /// # Errors
-    /// No such run; a store that cannot be written.
-    pub fn forget(&mut self, run: RunId, positions: &[u32]) -> Result<(), StoreError> {
-        self.write(|step| {
-            let mut change = Change::default();
-            for &position in positions {
-                let id = row_id(run, position);
-                if let Some(old) = stored(step, id)? {
-                    change.less(&old.totals);
-                    remove(step, id)?;
-                }
-            }
-            if !positions.is_empty() {
-                unfinish(step, run)?;
-            }
-            change.apply(step, run, 0)
-        })
-    }
-
     /// Replaces what was made of the raw texts: answers, whether they are of the task's kind, and scores. The run's figures
     /// and columns go, since they are of the old ones: [`Store::finish`] brings new ones.
     ///

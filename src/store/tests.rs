@@ -175,15 +175,6 @@ fn a_finished_run_has_its_figures_until_something_of_it_changes() {
     let stored = reader.run(run).unwrap().unwrap();
     assert_eq!((stored.totals, stored.aggregate), (totals(&rows), None));
     assert_eq!(reader.column(run, Metric::Rouge1).unwrap(), None);
-    store.finish(run, &aggregate, std::slice::from_ref(&column)).unwrap();
-
-    store.forget(run, &[1, 77]).unwrap();
-    let stored = reader.run(run).unwrap().unwrap();
-    let rows = all(&reader, run);
-    assert_eq!(rows.iter().map(|row| row.position).collect::<Vec<_>>(), [0, 2, 3]);
-    assert_eq!((stored.totals, stored.status), (totals(&rows), RunStatus::Interrupted));
-    assert_eq!((stored.aggregate, stored.finished_ms), (None, None));
-    assert_eq!(reader.column(run, Metric::Rouge1).unwrap(), None);
 }
 
 #[test]

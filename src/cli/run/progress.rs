@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::summary::{figures, label};
+use super::summary::{figures, label, tuned};
 use crate::cli::Console;
 use crate::cli::text::plain;
 use crate::jobs::CancelToken;
@@ -78,19 +78,9 @@ impl<'c> Bars<'c> {
                 self.line(&format!("[{number}/{of}] {label}: {}", ended(result, self.begun.elapsed())));
             }
             Step::Chosen(tuning) => {
-                let winner = tuning.grid.get(tuning.winner).filter(|_| self.each_run);
-                let Some(winner) = winner else { return };
-                self.line(&plain(&format!(
-                    "Tuned on {}: {} {}, {}: {} with k = {} ({} {:.4})",
-                    tuning.tuned_on,
-                    tuning.task,
-                    tuning.setting,
-                    tuning.model,
-                    winner.retriever,
-                    winner.k,
-                    tuning.metric.name(),
-                    winner.value
-                )));
+                if self.each_run {
+                    self.line(&plain(&tuned(tuning)));
+                }
             }
         }
     }

@@ -92,7 +92,8 @@ pub(super) fn in_words(experiment: &Experiment, outcome: &Outcome, store: &Path)
     text
 }
 
-fn tuned(tuning: &Tuning) -> String {
+/// What was chosen, in a line.
+pub(super) fn tuned(tuning: &Tuning) -> String {
     let Some(winner) = tuning.grid.get(tuning.winner) else { return String::new() };
     let same =
         if tuning.same_data { "; chosen on the samples that are reported, so it is too good" } else { "" };

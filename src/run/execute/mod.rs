@@ -82,11 +82,6 @@ impl<'a> Executor<'a> {
         &mut self.store
     }
 
-    /// Gives the store back; the model goes.
-    pub fn into_store(self) -> Store {
-        self.store
-    }
-
     /// Answers what the store does not have yet of a cell's part, and finishes the run once every sample is stored. What is
     /// there already is not answered again. The record tells how it ended: `done`; `interrupted`, after cancellation or
     /// where other parts are still to come; `failed`, after too many failures in a row.
