@@ -87,13 +87,10 @@ pub enum SeriesError {
 /// # Errors
 /// A store that cannot be written.
 pub fn keep(store: &mut Store, experiment: &Experiment, plan: &Plan) -> Result<i64, SeriesError> {
-    let number = store.add_experiment(&experiment.name, &experiment.to_toml()?)?;
     let grids = plan.tunings.iter().flat_map(|tuning| &tuning.grid);
-    for cell in plan.cells.iter().chain(grids) {
-        let record = store.plan(&cell.spec, cell.positions.len() as u64)?;
-        store.link(number, record.id)?;
-    }
-    Ok(number)
+    let cells = plan.cells.iter().chain(grids);
+    let runs: Vec<_> = cells.map(|cell| (&cell.spec, cell.positions.len() as u64)).collect();
+    Ok(store.keep(&experiment.name, &experiment.to_toml()?, &runs)?)
 }
 
 /// Runs a plan's cells and its choices, in the order of the plan. A cell that cannot be run does not keep the others from it;

@@ -139,14 +139,7 @@ impl Store {
     pub fn plan(&mut self, spec: &RunSpec, samples: u64) -> Result<RunRecord, StoreError> {
         let key = spec.key();
         let found = self.write(|step| {
-            let new = step.execute(
-                "INSERT INTO runs (key, spec, status, samples, created_ms) VALUES (?1, ?2, ?3, ?4, ?5) \
-                 ON CONFLICT (key) DO NOTHING",
-                (&key, spec.to_json(), RunStatus::Planned.id(), rows::count(samples), now_ms()),
-            )?;
-            if new == 1 {
-                add_event(step, Some(RunId(step.last_insert_rowid())), EventKind::Life, "Planned")?;
-            }
+            put_run(step, &key, spec, samples)?;
             Ok(step.query_row(
                 &format!("SELECT {} FROM runs WHERE key = ?1", rows::RUN),
                 [&key],
@@ -256,15 +249,23 @@ impl Store {
     /// # Errors
     /// A store that cannot be written.
     pub fn add_experiment(&mut self, name: &str, toml: &str) -> Result<i64, StoreError> {
+        self.write(|step| Ok(put_experiment(step, name, toml)?))
+    }
+
+    /// Keeps an experiment with all its runs, or, where that cannot be, nothing of it.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn keep(&mut self, name: &str, toml: &str, runs: &[(&RunSpec, u64)]) -> Result<i64, StoreError> {
         self.write(|step| {
-            let found = step
-                .query_row("SELECT id FROM experiments WHERE toml = ?1", [toml], |row| row.get(0))
-                .optional()?;
-            if let Some(id) = found {
-                return Ok(id);
+            let experiment = put_experiment(step, name, toml)?;
+            for (spec, samples) in runs {
+                let key = spec.key();
+                put_run(step, &key, spec, *samples)?;
+                let id = step.query_row("SELECT id FROM runs WHERE key = ?1", [&key], |row| row.get(0))?;
+                put_link(step, experiment, RunId(id))?;
             }
-            step.execute("INSERT INTO experiments (name, toml) VALUES (?1, ?2)", [name, toml])?;
-            Ok(step.last_insert_rowid())
+            Ok(experiment)
         })
     }
 
@@ -273,13 +274,7 @@ impl Store {
     /// # Errors
     /// No such run or experiment; a store that cannot be written.
     pub fn link(&mut self, experiment: i64, run: RunId) -> Result<(), StoreError> {
-        self.write(|step| {
-            step.execute(
-                "INSERT INTO links (experiment, run) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-                [experiment, run.0],
-            )?;
-            Ok(())
-        })
+        self.write(|step| Ok(put_link(step, experiment, run)?))
     }
 
     /// Keeps a tuning, instead of an earlier one of the same run.
@@ -362,6 +357,35 @@ impl Store {
     fn error(&self, error: rusqlite::Error) -> StoreError {
         StoreError::sql(&self.path, error)
     }
+}
+
+/// Adds a run unless it is there.
+fn put_run(step: &Connection, key: &str, spec: &RunSpec, samples: u64) -> rusqlite::Result<()> {
+    let new = step.execute(
+        "INSERT INTO runs (key, spec, status, samples, created_ms) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (key) DO NOTHING",
+        (key, spec.to_json(), RunStatus::Planned.id(), rows::count(samples), now_ms()),
+    )?;
+    if new == 1 {
+        add_event(step, Some(RunId(step.last_insert_rowid())), EventKind::Life, "Planned")?;
+    }
+    Ok(())
+}
+
+/// Adds an experiment unless it is there, and gives its number.
+fn put_experiment(step: &Connection, name: &str, toml: &str) -> rusqlite::Result<i64> {
+    let found =
+        step.query_row("SELECT id FROM experiments WHERE toml = ?1", [toml], |row| row.get(0)).optional()?;
+    if let Some(id) = found {
+        return Ok(id);
+    }
+    step.execute("INSERT INTO experiments (name, toml) VALUES (?1, ?2)", [name, toml])?;
+    Ok(step.last_insert_rowid())
+}
+
+fn put_link(step: &Connection, experiment: i64, run: RunId) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO links (experiment, run) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    step.execute(sql, [experiment, run.0]).map(drop)
 }
 
 fn there_is(run: RunId, changed: usize) -> Result<(), Fault> {
