@@ -10,8 +10,8 @@ use std::process::{Command, ExitCode, Output};
 use lamplight::lamp::{Setting, Split, Task};
 use lamplight::metrics::{Bootstrap, MeteorStages, ScoreSet, Scorer};
 use lamplight::record::{
-    Column, DatasetSpec, Finish, ModelSpec, Prediction, PromptSpec, RetrieverSpec, RunId, RunSpec, Training,
-    Tuning, TuningCell,
+    Column, DatasetSpec, ModelSpec, Prediction, PromptSpec, RetrieverSpec, RunId, RunSpec, Training, Tuning,
+    TuningCell,
 };
 use lamplight::store::Store;
 use libtest_mimic::{Failed, Trial};
@@ -62,24 +62,14 @@ fn add(store: &mut Store, spec: &RunSpec, of: impl Fn(u32) -> (&'static str, &'s
             let (reference, answer) = of(position);
             let score = scorer.score(answer, reference).unwrap();
             Prediction {
-                position,
-                sample_id: position.to_string(),
-                profile_entries: 1 + position * 3,
-                retrieved: Vec::new(),
-                prompt: None,
                 raw: answer.into(),
                 answer: answer.into(),
                 reference: Some(reference.into()),
                 score: Some(score),
                 parsed: score.parsed(),
-                finish: Finish::End,
                 prompt_tokens: 1,
                 new_tokens: 1,
-                model_ms: 0.0,
-                cached: false,
-                fell_back: false,
-                input_cut: false,
-                error: None,
+                ..Prediction::unanswered(position, position.to_string(), 1 + position * 3)
             }
         })
         .collect();

@@ -8,9 +8,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use lamplight::lamp::{Setting, Split, Task};
-use lamplight::record::{
-    DatasetSpec, Finish, ModelSpec, Prediction, PromptText, RetrieverSpec, RunSpec, Training,
-};
+use lamplight::record::{DatasetSpec, ModelSpec, Prediction, PromptText, RetrieverSpec, RunSpec, Training};
 use lamplight::store::{Reader, Store, StoreError};
 use libtest_mimic::{Failed, Trial};
 
@@ -117,24 +115,14 @@ fn spec() -> RunSpec {
 
 fn prediction(position: u32) -> Prediction {
     Prediction {
-        position,
-        sample_id: position.to_string(),
-        profile_entries: 3,
-        retrieved: Vec::new(),
         prompt: Some(PromptText { text: "words ".repeat(500), report: "{}".into() }),
         raw: "a".into(),
         answer: "a".into(),
-        reference: None,
-        score: None,
         parsed: true,
-        finish: Finish::End,
         prompt_tokens: 1,
         new_tokens: 1,
         model_ms: 1.0,
-        cached: false,
-        fell_back: false,
-        input_cut: false,
-        error: None,
+        ..Prediction::unanswered(position, position.to_string(), 3)
     }
 }
 

@@ -196,6 +196,32 @@ pub struct Prediction {
     pub error: Option<String>,
 }
 
+impl Prediction {
+    /// A sample of which nothing is known yet but itself.
+    pub fn unanswered(position: u32, sample_id: String, profile_entries: u32) -> Self {
+        Self {
+            position,
+            sample_id,
+            profile_entries,
+            retrieved: Vec::new(),
+            prompt: None,
+            raw: String::new(),
+            answer: String::new(),
+            reference: None,
+            score: None,
+            parsed: false,
+            finish: Finish::End,
+            prompt_tokens: 0,
+            new_tokens: 0,
+            model_ms: 0.0,
+            cached: false,
+            fell_back: false,
+            input_cut: false,
+            error: None,
+        }
+    }
+}
+
 /// What a kept answer is found by: 32 bytes of a hash over [`RunSpec::answers_key`] and the prompt as the model reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CacheKey(pub [u8; 32]);

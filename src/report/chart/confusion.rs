@@ -103,28 +103,14 @@ fn panel(name: &str, confusion: &Confusion) -> Panel {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::record::Finish;
 
     pub(crate) fn prediction(reference: Option<&str>, answer: &str, parsed: bool) -> Prediction {
         Prediction {
-            position: 0,
-            sample_id: "1".into(),
-            profile_entries: 1,
-            retrieved: Vec::new(),
-            prompt: None,
             raw: answer.into(),
             answer: answer.into(),
             reference: reference.map(Into::into),
-            score: None,
             parsed,
-            finish: Finish::End,
-            prompt_tokens: 0,
-            new_tokens: 0,
-            model_ms: 0.0,
-            cached: false,
-            fell_back: false,
-            input_cut: false,
-            error: None,
+            ..Prediction::unanswered(0, "1".into(), 1)
         }
     }
 

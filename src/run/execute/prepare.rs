@@ -10,7 +10,7 @@ use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{Sample, Task};
 use crate::model::TextTokenizer;
 use crate::prompt::PromptBuilder;
-use crate::record::{CacheKey, CachedAnswer, Finish, Prediction, PromptText, Retrieved};
+use crate::record::{CacheKey, CachedAnswer, Prediction, PromptText, Retrieved};
 use crate::retrieval::{Problem, RetrievalError, Retriever, RetrieverConfig};
 use crate::run::{Baseline, Cell, Window, in_full};
 use crate::store::{Reader, StoreError};
@@ -165,12 +165,13 @@ impl<'a> Preparer<'a> {
             Err(error) => {
                 let record = self.cell.dataset.summary(position as usize);
                 let id = record.map_or_else(String::new, |record| record.id.to_owned());
-                let mut row = empty_row(position, id, record.map_or(0, |record| record.profile_entries));
+                let entries = record.map_or(0, |record| record.profile_entries);
+                let mut row = Prediction::unanswered(position, id, entries as u32);
                 row.error = Some(error);
                 return Some(Item { row, work: Work::Nothing });
             }
         };
-        let mut row = empty_row(position, sample.id.clone(), sample.profile.len());
+        let mut row = Prediction::unanswered(position, sample.id.clone(), sample.profile.len() as u32);
         let work = match self.fill(&sample, &mut row) {
             Ok(work) => work,
             Err(Unprepared::Canceled) => return None,
@@ -244,29 +245,6 @@ impl From<RetrievalError> for Unprepared {
             RetrievalError::Canceled(_) => Self::Canceled,
             other => Self::Failed(in_full(&other)),
         }
-    }
-}
-
-fn empty_row(position: u32, sample_id: String, profile_entries: usize) -> Prediction {
-    Prediction {
-        position,
-        sample_id,
-        profile_entries: profile_entries as u32,
-        retrieved: Vec::new(),
-        prompt: None,
-        raw: String::new(),
-        answer: String::new(),
-        reference: None,
-        score: None,
-        parsed: false,
-        finish: Finish::End,
-        prompt_tokens: 0,
-        new_tokens: 0,
-        model_ms: 0.0,
-        cached: false,
-        fell_back: false,
-        input_cut: false,
-        error: None,
     }
 }
 
