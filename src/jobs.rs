@@ -1,9 +1,14 @@
-//! What long work shares with whoever waits for it: a token to cancel it and slots for its progress.
+//! What long work shares with whoever waits for it: a token to cancel it, slots for its progress, and a thread of its own.
 //!
 //! Knows no domain and no window.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 /// Asks running work to stop. Clones share one state; canceling is final.
 #[derive(Debug, Clone, Default)]
@@ -136,6 +141,100 @@ impl<T> Default for Latest<T> {
     }
 }
 
+/// Work on a thread of its own, whose outcome is fetched without waiting. Dropping it cancels it and leaves the thread to end
+/// by itself.
+#[derive(Debug)]
+pub struct Job<T> {
+    cancel: CancelToken,
+    progress: Progress,
+    outcome: Receiver<Result<T, JobError>>,
+}
+
+/// A job that came to no outcome of its own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// It panicked: an error of the program.
+    #[error("the work on \u{201c}{job}\u{201d} broke off by an error of the program: {message}")]
+    Panicked {
+        /// Its name.
+        job: String,
+        /// What the panic said.
+        message: String,
+    },
+    /// The system gave no thread.
+    #[error("the work on \u{201c}{job}\u{201d} could not begin: {message}")]
+    NoThread {
+        /// Its name.
+        job: String,
+        /// What the system said.
+        message: String,
+    },
+}
+
+impl<T: Send + 'static> Job<T> {
+    /// Starts work. The outcome is delivered first and `wake` called afterwards, so that whoever is woken finds it.
+    pub fn start(
+        name: &str,
+        wake: impl Fn() + Send + 'static,
+        work: impl FnOnce(&CancelToken, &Progress) -> T + Send + 'static,
+    ) -> Self {
+        let (cancel, progress) = (CancelToken::new(), Progress::new());
+        let (sender, outcome) = sync_channel(1);
+        let (token, slot, job, failed) = (cancel.clone(), progress.clone(), name.to_owned(), sender.clone());
+        let body = move || {
+            let result = catch_unwind(AssertUnwindSafe(|| work(&token, &slot)));
+            // Nobody listens any more where the job was dropped.
+            let _ =
+                sender.send(result.map_err(|payload| JobError::Panicked { job, message: said(&*payload) }));
+            wake();
+        };
+        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
+            let _ = failed.send(Err(JobError::NoThread { job: name.to_owned(), message: error.to_string() }));
+        }
+        Self { cancel, progress, outcome }
+    }
+}
+
+impl<T> Job<T> {
+    /// The outcome, once; `None` while the work goes on, and after it was fetched.
+    pub fn poll(&mut self) -> Option<Result<T, JobError>> {
+        match self.outcome.try_recv() {
+            Ok(outcome) => Some(outcome),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+
+    /// Waits for the outcome for so long at most.
+    pub fn wait(&mut self, limit: Duration) -> Option<Result<T, JobError>> {
+        match self.outcome.recv_timeout(limit) {
+            Ok(outcome) => Some(outcome),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Asks the work to stop.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// How far it is.
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+impl<T> Drop for Job<T> {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+/// What a panic said.
+fn said(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +247,40 @@ mod tests {
         assert!(one.is_canceled() && !other.is_canceled() && !whole.is_canceled());
         whole.cancel();
         assert!(other.child().is_canceled());
+    }
+
+    #[test]
+    fn an_outcome_is_there_when_its_owner_is_woken() {
+        let (woken, wake) = std::sync::mpsc::channel();
+        let mut job = Job::start(
+            "adding",
+            move || woken.send(()).unwrap(),
+            |_, progress| {
+                progress.start("adding", 2);
+                1 + 1
+            },
+        );
+        wake.recv().unwrap();
+        assert_eq!(job.poll(), Some(Ok(2)));
+        assert_eq!((job.poll(), job.progress().read().total), (None, 2));
+    }
+
+    #[test]
+    fn a_dropped_job_is_canceled_and_a_panic_is_an_outcome() {
+        let (seen, canceled) = std::sync::mpsc::channel();
+        let work = move |cancel: &CancelToken, _: &Progress| {
+            while !cancel.is_canceled() {
+                thread::yield_now();
+            }
+            seen.send(()).unwrap();
+        };
+        drop(Job::start("waiting", || {}, work));
+        canceled.recv().unwrap();
+
+        let mut job = Job::start("breaking", || {}, |_, _| -> u8 { std::panic::panic_any("oh") });
+        let outcome = job.wait(Duration::from_secs(60)).unwrap();
+        let expected = JobError::Panicked { job: "breaking".to_owned(), message: "oh".to_owned() };
+        assert_eq!(outcome, Err(expected));
     }
 
     #[test]

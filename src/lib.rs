@@ -18,11 +18,13 @@
 //! - [`store`]: runs, kept in one file.
 //! - [`report`]: stored runs to tables, comparisons and files.
 //! - [`whole_file`]: files that appear whole or not at all.
+//! - [`gui`]: all of it in a window.
 //! - [`cli`]: all of it from a terminal.
 
 pub mod cli;
 pub mod dataset;
 pub mod fetch;
+pub mod gui;
 pub mod jobs;
 pub mod lamp;
 pub mod metrics;

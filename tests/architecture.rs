@@ -61,6 +61,25 @@ const ARROWS: &[(&str, &[&str])] = &[
             "report",
         ],
     ),
+    (
+        "gui",
+        &[
+            "lamp",
+            "jobs",
+            "whole_file",
+            "fetch",
+            "dataset",
+            "metrics",
+            "search",
+            "model",
+            "retrieval",
+            "prompt",
+            "record",
+            "store",
+            "run",
+            "report",
+        ],
+    ),
 ];
 
 /// A library and the only rooms that may name it.
@@ -77,6 +96,10 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("plotters", &["report"]),
     ("ab_glyph", &["report"]),
+    ("eframe", &["gui"]),
+    ("egui", &["gui"]),
+    ("egui_extras", &["gui"]),
+    ("rfd", &["gui"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),

@@ -39,6 +39,7 @@ pub mod store_choice;
 mod table;
 mod table_text;
 mod text;
+mod window;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -65,7 +66,7 @@ use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
 use crate::report::compare::CompareError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
-use crate::run::RunError;
+use crate::run::{Places, RunError};
 use crate::search::SearchError;
 use crate::store::StoreError;
 
@@ -89,6 +90,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     // In the order in which a person meets them: run, read, look after, look closer, models.
+    Window(window::WindowArgs),
     Demo(run::DemoArgs),
     Run(Box<run::RunArgs>),
     Resume(run::ResumeArgs),
@@ -147,6 +149,9 @@ pub enum CliError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The window could not be opened.
+    #[error("{0}")]
+    Window(String),
     /// A model could not be loaded or used.
     #[error(transparent)]
     Model(ModelError),
@@ -321,8 +326,15 @@ impl From<ModelError> for CliError {
     }
 }
 
-/// Runs the command line and says how the program should end.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// What opens the window, since this room knows none.
+pub type OpenWindow = fn(Places) -> Result<(), Box<dyn std::error::Error>>;
+
+/// Runs the command line and says how the program should end. Without any argument, the window is meant.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, open_window: OpenWindow) -> ExitCode {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.len() < 2 {
+        arguments.push("window".into());
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -332,7 +344,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let console = Console::new(cli.json, cli.quiet, !cli.no_color);
-    match execute(cli.command, &console) {
+    match execute(cli.command, &console, open_window) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::DataHasErrors) => ExitCode::from(3),
         Err(CliError::Canceled(_)) => ExitCode::from(130),
@@ -345,8 +357,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn execute(command: Command, console: &Console) -> Result<Outcome, CliError> {
+fn execute(command: Command, console: &Console, open_window: OpenWindow) -> Result<Outcome, CliError> {
     match command {
+        Command::Window(arguments) => {
+            open_window(arguments.places()?).map_err(|error| CliError::Window(error.to_string()))?;
+            Ok(Outcome::Done)
+        }
         Command::Generate(generate) => generate.run(console),
         Command::Embed(embed) => embed.run(console),
         Command::Check(arguments) => arguments.run(console),

@@ -42,6 +42,11 @@ pub struct ModelsFolder {
 }
 
 impl ModelsFolder {
+    /// Whether a person named one.
+    pub(super) fn is_given(&self) -> bool {
+        self.models.as_ref().is_some_and(|folder| !folder.as_os_str().is_empty())
+    }
+
     /// The registry there.
     ///
     /// # Errors

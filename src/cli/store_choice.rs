@@ -28,6 +28,11 @@ impl StoreChoice {
         self.store = given.or(Some(path));
     }
 
+    /// Whether a person named one.
+    pub(super) fn is_given(&self) -> bool {
+        self.store.as_ref().is_some_and(|path| !path.as_os_str().is_empty())
+    }
+
     /// The store's file, which need not exist.
     ///
     /// # Errors

@@ -371,6 +371,11 @@ impl Experiment {
         (experiment, problems)
     }
 
+    /// Reads a text with what is good in it, and what is wrong; paths stay as they are.
+    pub fn draft_from_toml(text: &str, origin: &Path) -> (Self, Vec<Problem>) {
+        parse::parse(text, origin)
+    }
+
     /// The experiment as a file; reading it gives an equal one.
     ///
     /// # Errors

@@ -1,0 +1,165 @@
+//! Messages: they pass by in the corner, and stay in a list that the bar beneath opens.
+
+use std::time::{Duration, Instant};
+
+use eframe::egui::{self, Align2, Frame, Margin, RichText, ScrollArea, Ui, vec2};
+
+use crate::gui::command::{Command, Screen, Toast, Weight};
+use crate::gui::kit;
+use crate::gui::runner::Finished;
+use crate::gui::shared::Shared;
+use crate::gui::theme::{self, Colors, colors, icons};
+
+/// How long a message stays.
+const STAY: Duration = Duration::from_secs(7);
+/// Messages at once.
+const AT_ONCE: usize = 3;
+
+/// The messages that pass by.
+#[derive(Default)]
+pub(super) struct Toasts {
+    shown: Vec<(Toast, Instant, bool)>,
+}
+
+impl Toasts {
+    pub(super) fn push(&mut self, toast: Toast) {
+        self.shown.retain(|(shown, ..)| shown.text != toast.text);
+        self.shown.push((toast, Instant::now() + STAY, false));
+        if self.shown.len() > AT_ONCE {
+            self.shown.remove(0);
+        }
+    }
+
+    pub(super) fn show(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let now = Instant::now();
+        // One whose details are open stays, and so does an error.
+        self.shown.retain(|(toast, until, open)| *open || toast.weight == Weight::Error || *until > now);
+        let next = self.shown.iter().filter(|(toast, _, open)| !open && toast.weight != Weight::Error);
+        if let Some(next) = next.map(|(_, until, _)| *until).min() {
+            ui.ctx().request_repaint_after(next.saturating_duration_since(now));
+        }
+        if self.shown.is_empty() {
+            return;
+        }
+        let mut closed = None;
+        egui::Area::new(egui::Id::unique("toasts"))
+            .order(egui::Order::Foreground)
+            .anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -36.0))
+            .show(ui.ctx(), |ui| {
+                for (number, (toast, _, open)) in self.shown.iter_mut().enumerate() {
+                    let colors = colors(ui);
+                    Frame::new()
+                        .fill(colors.raised)
+                        .stroke((1.0, colors.line))
+                        .corner_radius(8)
+                        .shadow(ui.visuals().popup_shadow)
+                        .inner_margin(Margin::same(10))
+                        .show(ui, |ui| {
+                            ui.set_width(340.0);
+                            if message(ui, toast, Some(open), commands) {
+                                closed = Some(number);
+                            }
+                        });
+                }
+            });
+        if let Some(number) = closed {
+            self.shown.remove(number);
+        }
+    }
+}
+
+const fn sign(weight: Weight, colors: &Colors) -> (&'static str, egui::Color32) {
+    match weight {
+        Weight::Info => (icons::INFO, colors.weak),
+        Weight::Success => (icons::CHECK_CIRCLE, colors.good),
+        Weight::Warning => (icons::WARNING, colors.warning),
+        Weight::Error => (icons::WARNING_CIRCLE, colors.danger),
+    }
+}
+
+/// One message; tells whether it is to go.
+fn message(ui: &mut Ui, toast: &Toast, open: Option<&mut bool>, commands: &mut Vec<Command>) -> bool {
+    let mut gone = false;
+    let (icon, color) = sign(toast.weight, colors(ui));
+    let passing = open.is_some();
+    let mut shown = !passing;
+    ui.horizontal_top(|ui| {
+        ui.label(RichText::new(icon).size(16.0).color(color));
+        ui.vertical(|ui| {
+            ui.set_width(ui.available_width() - if passing { 32.0 } else { 0.0 });
+            ui.add(egui::Label::new(&toast.text).wrap().selectable(true));
+            ui.horizontal(|ui| {
+                if let Some((words, command)) = &toast.action
+                    && kit::button(ui, "", words).clicked()
+                {
+                    commands.push((**command).clone());
+                    gone = true;
+                }
+                if let (Some(_), Some(open)) = (&toast.details, open) {
+                    let words = if *open { "Hide details" } else { "Details" };
+                    if kit::quiet(ui, "", words).clicked() {
+                        *open = !*open;
+                    }
+                    shown = *open;
+                }
+            });
+            if let Some(details) = toast.details.as_ref().filter(|_| shown) {
+                ScrollArea::vertical().max_height(160.0).show(ui, |ui| {
+                    ui.add(egui::Label::new(theme::weak(ui, details.as_str())).wrap().selectable(true));
+                });
+            }
+        });
+        if passing && kit::icon_button(ui, icons::X, "Close the message").clicked() {
+            gone = true;
+        }
+    });
+    gone
+}
+
+/// The list of messages.
+pub(super) fn messages(ui: &mut Ui, shared: &Shared, open: &mut bool, commands: &mut Vec<Command>) {
+    kit::section(ui, "Messages", |ui| {
+        if kit::icon_button(ui, icons::X, "Close the messages").clicked() {
+            *open = false;
+        }
+    });
+    if shared.messages.is_empty() {
+        ui.label(theme::weak(ui, "Nothing has happened yet."));
+        return;
+    }
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        for toast in shared.messages.iter().rev() {
+            message(ui, toast, None, commands);
+            ui.separator();
+        }
+    });
+}
+
+/// What to say about an experiment that ended.
+pub(in crate::gui) fn told_end(finished: &Finished) -> Toast {
+    let name = &finished.name;
+    let show = Command::Go(Screen::Results);
+    match &finished.outcome {
+        Err(trouble) => Toast::new(Weight::Error, format!("\u{201c}{name}\u{201d} could not be run."))
+            .with_details(trouble.0.clone())
+            .with_action("Show the runs", Command::Go(Screen::Runs)),
+        Ok(outcome) if outcome.canceled => Toast::new(
+            Weight::Info,
+            format!("\u{201c}{name}\u{201d} was stopped. What was answered is stored."),
+        )
+        .with_action("Show the runs", Command::Go(Screen::Runs)),
+        Ok(outcome) if !outcome.failures.is_empty() => {
+            let (failed, all) = (outcome.failures.len(), outcome.failures.len() + outcome.runs.len());
+            let lines: Vec<String> =
+                outcome.failures.iter().map(|failure| crate::run::in_full(&failure.error)).collect();
+            Toast::new(
+                Weight::Warning,
+                format!("{failed} of {all} runs of \u{201c}{name}\u{201d} could not be run."),
+            )
+            .with_details(lines.join("\n"))
+            .with_action("Show the runs", Command::Go(Screen::Runs))
+        }
+        Ok(_) => Toast::new(Weight::Success, format!("\u{201c}{name}\u{201d} is done."))
+            .with_action("Show results", show),
+    }
+}

@@ -1,0 +1,138 @@
+//! What every screen sees. Screens read it; commands alone change it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use eframe::egui;
+
+use super::command::{ChosenSample, ThemeChoice, Toast};
+use super::draft::Draft;
+use super::loadable::Loadable;
+use super::runner::Runner;
+use super::store_watch::StoreWatch;
+use crate::dataset::{Catalog, OpenOptions};
+use crate::model::registry::Entry;
+use crate::run::{Experiment, Places, Workplace};
+
+pub use super::store_watch::Snapshot;
+
+/// The state that screens share.
+pub struct Shared {
+    /// Where files lie.
+    pub places: Places,
+    /// How light the window is.
+    pub theme: ThemeChoice,
+    /// How large everything is.
+    pub zoom: f32,
+    /// Threads to compute with; 0 for all.
+    pub threads: usize,
+    /// Models, caches and encoders, for previews. Runs have one of their own that shares the encoders' files.
+    pub workplace: Arc<Workplace>,
+    /// Files and folders of the data, as they were opened.
+    pub data_paths: Vec<PathBuf>,
+    /// How often the data are to be read anew.
+    pub data_version: u64,
+    /// What is under them.
+    pub catalog: Loadable<Vec<PathBuf>, Catalog>,
+    /// How often the list of models is to be read anew.
+    pub models_version: u64,
+    /// The installed models.
+    pub models: Loadable<PathBuf, Vec<Entry>>,
+    /// The sample that previews show.
+    pub sample: Option<ChosenSample>,
+    /// The experiment being written.
+    pub draft: Draft,
+    /// What is being run.
+    pub runner: Runner,
+    /// What the store holds.
+    pub store: Arc<Snapshot>,
+    /// Messages of this session, oldest first.
+    pub messages: Vec<Toast>,
+}
+
+impl Shared {
+    /// What is known when the window opens.
+    pub fn new(places: Places, draft: Draft) -> Self {
+        Self {
+            workplace: Arc::new(places.workplace()),
+            places,
+            theme: ThemeChoice::default(),
+            zoom: 1.0,
+            threads: 0,
+            data_paths: Vec::new(),
+            data_version: 0,
+            catalog: Loadable::default(),
+            models_version: 0,
+            models: Loadable::default(),
+            sample: None,
+            draft,
+            runner: Runner::default(),
+            store: Arc::default(),
+            messages: Vec::new(),
+        }
+    }
+
+    /// The draft of the experiment.
+    pub const fn experiment(&self) -> &Experiment {
+        self.draft.experiment()
+    }
+
+    /// The datasets that are open, once they are read.
+    pub fn catalog(&self) -> Option<&Arc<Catalog>> {
+        self.catalog.value()
+    }
+
+    /// A copy of the draft to be changed and sent back with [`super::command::Command::Edit`].
+    pub fn edited(&self, change: impl FnOnce(&mut Experiment)) -> Box<Experiment> {
+        let mut experiment = Box::new(self.experiment().clone());
+        change(&mut experiment);
+        experiment
+    }
+
+    /// Takes what has arrived and asks for what is wanted.
+    pub(super) fn logic(&mut self, ctx: &egui::Context, watch: &StoreWatch) {
+        self.store = watch.snapshot();
+        if self.data_paths.is_empty() {
+            if self.catalog.value().is_some() {
+                self.catalog.clear();
+            }
+        } else {
+            let (paths, cache) = (self.data_paths.clone(), self.places.cache.clone());
+            self.catalog.want(ctx, "datasets", paths.clone(), self.data_version, move |cancel, progress| {
+                let options = OpenOptions { cache, skip_broken: true, ..OpenOptions::default() };
+                Ok(crate::dataset::open(&paths, &options, cancel, progress)?)
+            });
+        }
+        let registry = self.workplace.registry().clone();
+        let folder = registry.folder().to_owned();
+        self.models.want(ctx, "models", folder, self.models_version, move |_, _| Ok(registry.list()?));
+        self.keep_sample();
+    }
+
+    /// The chosen sample follows its dataset when the data are read anew; without one, the first there is.
+    fn keep_sample(&mut self) {
+        let Some(catalog) = self.catalog.value() else {
+            if self.data_paths.is_empty() {
+                self.sample = None;
+            }
+            return;
+        };
+        if let Some(chosen) = &self.sample {
+            let same = catalog.datasets.iter().find(|dataset| same_questions(dataset, &chosen.dataset));
+            if let Some(same) = same {
+                if chosen.index < same.len() {
+                    return;
+                }
+            }
+            self.sample = None;
+        }
+        let first = catalog.datasets.iter().find(|dataset| !dataset.is_empty());
+        self.sample = first.map(|dataset| ChosenSample { dataset: dataset.clone(), index: 0 });
+    }
+}
+
+/// Whether two opened datasets are of the same questions file.
+pub fn same_questions(one: &crate::dataset::Dataset, other: &crate::dataset::Dataset) -> bool {
+    one.id() == other.id()
+        && one.files().first().map(|file| &file.location) == other.files().first().map(|file| &file.location)
+}

@@ -1,0 +1,32 @@
+//! The screen Inspect.
+
+use eframe::egui;
+
+use super::{Cx, View};
+use crate::gui::command::{Command, Inspection};
+use crate::gui::kit;
+use crate::gui::memory::Memory;
+use crate::gui::shared::Shared;
+use crate::gui::theme::icons;
+
+/// The screen.
+#[derive(Debug, Default)]
+pub struct InspectView {}
+
+impl InspectView {
+    /// The screen as it was left.
+    pub fn new(_memory: &Memory) -> Self {
+        Self::default()
+    }
+
+    /// Shows samples of a run.
+    pub fn open(&mut self, _inspection: Inspection) {}
+}
+
+impl View for InspectView {
+    fn logic(&mut self, _cx: &mut Cx<'_>) {}
+
+    fn ui(&mut self, ui: &mut egui::Ui, _shared: &Shared, _commands: &mut Vec<Command>) {
+        kit::empty(ui, icons::INFO, "To be built", "", None);
+    }
+}

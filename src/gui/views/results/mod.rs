@@ -1,0 +1,33 @@
+//! The screen Results.
+
+use eframe::egui;
+
+use super::{Cx, View};
+use crate::gui::command::Command;
+use crate::gui::kit;
+use crate::gui::memory::Memory;
+use crate::gui::shared::Shared;
+use crate::gui::theme::icons;
+use crate::record::RunId;
+
+/// The screen.
+#[derive(Debug, Default)]
+pub struct ResultsView {}
+
+impl ResultsView {
+    /// The screen as it was left.
+    pub fn new(_memory: &Memory) -> Self {
+        Self::default()
+    }
+
+    /// Shows these runs alone.
+    pub fn show(&mut self, _runs: Vec<RunId>) {}
+}
+
+impl View for ResultsView {
+    fn logic(&mut self, _cx: &mut Cx<'_>) {}
+
+    fn ui(&mut self, ui: &mut egui::Ui, _shared: &Shared, _commands: &mut Vec<Command>) {
+        kit::empty(ui, icons::INFO, "To be built", "", None);
+    }
+}
