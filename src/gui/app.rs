@@ -251,6 +251,7 @@ impl App {
                 self.shared.data_version += 1;
                 self.shared.catalog.forget();
             }
+            Command::CancelData => self.shared.catalog.cancel(),
             Command::ReloadModels => {
                 self.shared.models_version += 1;
                 self.shared.models.forget();

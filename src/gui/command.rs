@@ -166,6 +166,8 @@ pub enum Command {
     CloseData(PathBuf),
     /// Reads the data again from the disk.
     ReloadData,
+    /// Stops reading them.
+    CancelData,
     /// Looks again at which models are installed.
     ReloadModels,
     /// Chooses the sample that previews show.
