@@ -107,7 +107,10 @@ impl Checkpoint {
             let sum = sizes.entry(entry.dtype.as_str()).or_default();
             *sum = sum.saturating_add(bytes);
         }
-        sizes.into_iter().max_by_key(|(_, bytes)| *bytes).map_or_else(String::new, |(name, _)| name.to_owned())
+        sizes
+            .into_iter()
+            .max_by_key(|(_, bytes)| *bytes)
+            .map_or_else(String::new, |(name, _)| name.to_owned())
     }
 
     /// A tensor that must exist and have this shape.
