@@ -256,6 +256,10 @@ impl App {
                 self.shared.models_version += 1;
                 self.shared.models.forget();
             }
+            Command::GetModel(repository) => {
+                self.views.model.offer(&repository);
+                self.screen = Screen::Model;
+            }
             Command::ChooseSample(sample) => self.shared.sample = Some(sample),
             Command::Edit { what, experiment } => self.shared.draft.edit(what, *experiment, Instant::now()),
             Command::Undo => {

@@ -170,6 +170,8 @@ pub enum Command {
     CancelData,
     /// Looks again at which models are installed.
     ReloadModels,
+    /// Shows how to get a model, with this repository (or nothing) in the field.
+    GetModel(String),
     /// Chooses the sample that previews show.
     ChooseSample(ChosenSample),
 
