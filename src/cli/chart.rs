@@ -133,7 +133,7 @@ fn table(
     chosen: &Chosen,
     console: &Console,
 ) -> Result<ResultTable, CliError> {
-    let options = TableOptions { metrics: metrics(args), oracle: false, published: true };
+    let options = TableOptions { metrics: metrics(args), published: true, ..TableOptions::default() };
     // A run that was chosen stands in the column of what was tuned; a curve over k needs it where it was measured.
     let tunings = if args.kind == Kind::K { &[][..] } else { &chosen.tunings[..] };
     let table = ResultTable::build(&chosen.runs, tunings, &options, |run, metric| {

@@ -78,6 +78,7 @@ fn block(model: ModelLabel, columns: Vec<MethodColumn>, tasks: &[Task], shift: f
             mark: None,
             cells: cells.collect(),
             published: Vec::new(),
+            waiting: Vec::new(),
         }
     });
     let rows = rows.collect();
