@@ -252,6 +252,7 @@ pub fn search_field(ui: &mut Ui, text: &mut String, hint: &str, width: f32) -> R
                 let cross = if text.is_empty() { 0.0 } else { 28.0 };
                 let edit = TextEdit::singleline(text)
                     .frame(Frame::NONE)
+                    .align(Align2::LEFT_CENTER)
                     .hint_text(hint)
                     .desired_width((width - 56.0 - cross).max(40.0));
                 let mut response = ui.add(edit);
