@@ -251,10 +251,11 @@ impl GetForm {
         ui.label(theme::section("From Hugging Face"));
         let mut wanted = None;
         ui.horizontal(|ui| {
-            let width = (ui.available_width() - 72.0).max(120.0);
+            ui.set_min_height(theme::CONTROL + 4.0);
+            let width = (ui.available_width() - 64.0).max(120.0);
             let edit = TextEdit::singleline(&mut self.repository)
                 .hint_text("OWNER/NAME or OWNER/NAME:FILE.gguf")
-                .desired_width(width - 12.0);
+                .desired_width(width);
             let response = named_edit(ui.add(edit), &self.repository, "Repository");
             if response.changed() {
                 self.wrong = None;
@@ -364,7 +365,7 @@ impl GetForm {
                     known.license.to_owned(),
                 ];
                 facts.extend((!known.used_for.is_empty()).then(|| known.used_for.to_owned()));
-                kit::cut(ui, theme::caption(ui, facts.join("  \u{b7}  ")));
+                kit::cut(ui, theme::caption(ui, facts.join(" \u{b7} ")));
             });
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if there {

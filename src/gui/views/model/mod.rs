@@ -349,8 +349,8 @@ impl ModelView {
         let placed = placed.and_then(|card| Some((card, self.placed(card, shared)?.0)));
         let refusal = match (&card, &placed) {
             (_, Some(_)) => None,
-            (Some(_), None) => Some("It is not in the experiment, or has no such settings"),
-            (None, None) => Some("Click a model first"),
+            (Some(_), None) => Some("A model can differ from the others once it is in the experiment."),
+            (None, None) => Some("Click a model to let it differ from the others."),
         };
         if refusal.is_some() {
             self.alone = false;
@@ -362,6 +362,9 @@ impl ModelView {
             name
         };
         kit::segmented(ui, &mut self.alone, &[(false, "All models", None), (true, &name, refusal)]);
+        if let Some(refusal) = refusal {
+            ui.label(theme::caption(ui, refusal));
+        }
         let of = match placed.filter(|_| self.alone) {
             Some((card, index)) => Of { model: Some(index), name: &card.name, greedy: card.is_gguf() },
             None => Of { model: None, name: "", greedy: false },
