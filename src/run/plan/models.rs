@@ -19,6 +19,8 @@ use crate::run::{Baseline, CellModel};
 /// A model that cells use.
 pub(super) struct PlannedModel {
     pub(super) path: KeyPath,
+    /// Which of the experiment's models it is.
+    pub(super) index: usize,
     pub(super) spec: ModelSpec,
     pub(super) model: CellModel,
     pub(super) batch: Option<usize>,
@@ -46,7 +48,7 @@ impl Planner<'_> {
         let mut all = Vec::new();
         for (index, settings) in self.experiment.models.iter().enumerate() {
             let path = KeyPath::of("models").at(index);
-            if let Some(model) = self.model(settings, path)? {
+            if let Some(model) = self.model(settings, index, path)? {
                 self.check_generation(&model, settings);
                 all.push(model);
             }
@@ -54,7 +56,12 @@ impl Planner<'_> {
         Ok(all)
     }
 
-    fn model(&self, settings: &ModelSettings, path: KeyPath) -> Result<Option<PlannedModel>, Canceled> {
+    fn model(
+        &self,
+        settings: &ModelSettings,
+        index: usize,
+        path: KeyPath,
+    ) -> Result<Option<PlannedModel>, Canceled> {
         let name = settings.name.trim();
         if name.is_empty() {
             return Ok(None); // missing, which was said
@@ -63,7 +70,7 @@ impl Planner<'_> {
         let planned = |spec: ModelSpec, model: CellModel, tokenizer: Option<Arc<dyn TextTokenizer>>| {
             let generation = settings.generation.over(&self.experiment.generation);
             let (batch, greedy, context) = (settings.batch, false, None);
-            PlannedModel { path: path.clone(), spec, model, batch, generation, greedy, tokenizer, context }
+            PlannedModel { path: path.clone(), index, spec, model, batch, generation, greedy, tokenizer, context }
         };
         let by_rule = |training: Training, name: &str| ModelSpec {
             name: name.to_owned(),
