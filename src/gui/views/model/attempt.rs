@@ -174,7 +174,7 @@ impl Attempt {
             let value = self.prompt.clone();
             response.widget_info(|| {
                 let mut info = WidgetInfo::text_edit(true, "", &value, "");
-                info.label = Some("Prompt".to_owned());
+                info.label = Some("Prompt to try".to_owned());
                 info
             });
         });

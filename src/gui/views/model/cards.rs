@@ -1,8 +1,8 @@
 //! The cards of what can answer, and what is to be done with each.
 
 use eframe::egui::{
-    Align, Align2, FontId, Frame, Label, Layout, Margin, Response, RichText, Role, Sense, Stroke, StrokeKind, Ui,
-    UiBuilder, WidgetInfo, vec2,
+    Align, Align2, FontId, Frame, Label, Layout, Margin, Response, RichText, Role, Sense, Stroke, StrokeKind,
+    Ui, UiBuilder, WidgetInfo, vec2,
 };
 
 use super::stock::{Card, Remains, Rest, What, explained};
