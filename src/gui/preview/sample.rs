@@ -115,7 +115,7 @@ impl SampleBar {
     /// A field for an id or a number; gives the sample that was asked for.
     fn jump(&mut self, ui: &mut Ui, dataset: &Dataset) -> Option<usize> {
         const NAME: &str = "Sample by id or number";
-        let edit = TextEdit::singleline(&mut self.jump).hint_text("Id or number").desired_width(96.0);
+        let edit = TextEdit::singleline(&mut self.jump).hint_text("Id or number").desired_width(112.0);
         let response = ui.add(edit);
         let value = self.jump.clone();
         response.widget_info(|| {

@@ -95,7 +95,9 @@ impl Editor {
                 // Where the paper has no wording of its own, the official one is the paper's.
                 let template = Template::preset(task, preset).or_else(|| Template::preset(task, Preset::Official));
                 let text = template.and_then(|template| template.to_toml().ok()).unwrap_or_default();
-                self.load(task, name, text);
+                // What its comments explain, the screen says beneath.
+                let text = text.lines().skip_while(|line| line.starts_with('#') || line.is_empty());
+                self.load(task, name, text.collect::<Vec<_>>().join("\n") + "\n");
             }
         } else {
             let subject = (PathBuf::from(&name), self.reads);
@@ -246,7 +248,17 @@ impl Editor {
         }
         let listed = |names: &[&str]| names.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(" ");
         let fields = wording::entry_fields(task);
-        ui.label(theme::caption(ui, format!("In entry: {}. In aggregate: {}.", listed(&fields), listed(&wording::WHOLE))));
+        let help = [
+            format!("entry words one retrieved entry: {}", listed(&fields)),
+            format!("aggregate is the whole: {}", listed(&wording::WHOLE)),
+            "joiner stands between entries; cut names the field that is cut; braces are doubled to stand for themselves".to_owned(),
+        ];
+        ui.scope(|ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
+            for line in help {
+                ui.label(theme::caption(ui, line));
+            }
+        });
         let sound = self.fault().is_none();
         if self.is_changed() {
             ui.label(theme::caption(ui, "The preview shows your text; the experiment uses it once it is saved.").color(colors(ui).warning));
@@ -363,21 +375,26 @@ fn settings(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
         let experiment = shared.edited(|experiment| change(&mut experiment.prompt));
         commands.push(Command::Edit { what, experiment });
     };
-    ui.horizontal_wrapped(|ui| {
-        let choices = [(PromptMode::Official, "Official", None), (PromptMode::Clean, "Clean", None)];
-        ui.label(theme::weak(ui, "Cutting"));
-        let changed = ui.push_id("mode", |ui| kit::segmented(ui, &mut mode, &choices)).inner;
-        if changed {
-            edit(&|prompt| prompt.mode = mode, "mode");
-        }
+    ui.horizontal(|ui| {
         let name = ui.label(theme::weak(ui, "At most"));
         let drag = DragValue::new(&mut length).range(1..=1_000_000).speed(1.0).suffix(" tokens");
-        if ui.add(drag).labelled_by(name.id).changed() && length != max_length {
+        let mut changed = ui.add(drag).labelled_by(name.id).changed();
+        for usual in [256, 512] {
+            let mut on = max_length == usual;
+            if kit::chip(ui, &mut on, &usual.to_string()) && max_length != usual {
+                (length, changed) = (usual, true);
+            }
+        }
+        if changed && length != max_length {
             edit(&|prompt| prompt.max_length = length, "max_length");
         }
     });
+    let choices = [(PromptMode::Official, "Official cutting", None), (PromptMode::Clean, "Clean cutting", None)];
+    if kit::segmented(ui, &mut mode, &choices) {
+        edit(&|prompt| prompt.mode = mode, "mode");
+    }
     let words = match mode {
-        PromptMode::Official => "As the benchmark\u{2019}s code cuts, bit for bit. The papers read 512 tokens, the official scripts 256.",
+        PromptMode::Official => "As the benchmark\u{2019}s code, bit for bit. The papers read 512 tokens, the official scripts 256.",
         PromptMode::Clean => "The input is never cut and nothing is rewritten; entries without room are dropped and listed.",
     };
     ui.label(theme::caption(ui, words));

@@ -105,9 +105,18 @@ impl Shown {
                 None => prompt_text(ui, &made),
             }
             ui.add_space(8.0);
-            entries(ui, &made);
+            entries(ui, &made, self.unit());
             ui.add_space(8.0);
         });
+    }
+
+    /// What is counted.
+    fn unit(&self) -> &'static str {
+        match self.counter.value().map(|counter| counter.name.as_str()) {
+            Some("words") => "words",
+            Some("characters") => "characters",
+            _ => "tokens",
+        }
     }
 
     fn shows_chat(&self) -> bool {
@@ -207,11 +216,7 @@ impl Shown {
 
     /// The budget and what should be known of the prompt.
     fn figures(&self, ui: &mut Ui, shared: &Shared, made: &Made) {
-        let unit = self.counter.value().map_or("tokens", |counter| match counter.name.as_str() {
-            "words" => "words",
-            "characters" => "characters",
-            _ => "tokens",
-        });
+        let unit = self.unit();
         budget(ui, made, &self.retriever(shared), unit);
         for (notice, words) in said(made, unit) {
             kit::notice(ui, notice, &words, None);
@@ -297,12 +302,14 @@ fn budget(ui: &mut Ui, made: &Made, retriever: &str, unit: &str) {
 }
 
 /// Each entry's part in the prompt.
-fn entries(ui: &mut Ui, made: &Made) {
+fn entries(ui: &mut Ui, made: &Made, unit: &str) {
     if made.entries.is_empty() {
         return;
     }
     ui.label(theme::section("Entries"));
-    let heads = ["", "Entry", "Tokens", "Text kept", "At most", "Left out"];
+    ui.spacing_mut().item_spacing.y = 0.0;
+    let unit = capital(unit);
+    let heads = ["", "Entry", unit.as_str(), "Text kept", "At most", "Left out"];
     let widths = [28.0, 120.0, 64.0, 72.0, 64.0];
     let rows: Vec<[String; 6]> = made.entries.iter().zip(1..).map(|(entry, rank)| cells(entry, rank)).collect();
     for (at, row) in std::iter::once(&heads.map(str::to_owned)).chain(&rows).enumerate() {
@@ -322,7 +329,7 @@ fn entries(ui: &mut Ui, made: &Made) {
             painter.galley(pos2(at, rect.center().y - galley.size().y / 2.0), galley, color);
             x += width;
         }
-        painter.hline(rect.x_range(), rect.bottom(), (1.0, colors(ui).line));
+        painter.hline(rect.x_range(), rect.bottom() - 0.5, (1.0, colors(ui).line));
         let words = row.iter().zip(heads).filter(|(text, _)| !text.is_empty());
         let words: Vec<String> = words.map(|(text, head)| if at == 0 { text.clone() } else { format!("{head} {text}") }).collect();
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Row, true, words.join(", ").trim()));

@@ -11,7 +11,7 @@ use crate::gui::theme::colors;
 use crate::prompt::Mark;
 
 /// Points at the left for figures.
-const MARGIN: f32 = 76.0;
+const MARGIN: f32 = 92.0;
 
 /// A part's beginning and end in characters of what is shown.
 struct Span {
@@ -86,7 +86,7 @@ fn margin(ui: &Ui, made: &Made, spans: &[Span], at: Pos2, galley: &Galley, left:
             Part::Input => ("input".to_owned(), input.take(), colors.text),
             Part::Entry(entry) => {
                 let tokens = made.entries.get(entry).and_then(|entry| entry.tokens);
-                ((entry + 1).to_string(), tokens, colors.weak)
+                (format!("entry {}", entry + 1), tokens, colors.weak)
             }
         };
         let top = galley.pos_from_cursor(CCursor::new(span.from)).top() + at.y;

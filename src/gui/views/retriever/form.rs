@@ -65,6 +65,7 @@ impl Form {
             self.numbers(ui, shared, commands);
             ui.add_space(4.0);
             ui.label(theme::section("In the experiment"));
+            ui.spacing_mut().item_spacing.y = 6.0;
             let retrieval = &shared.experiment().retrieval;
             let read: Vec<(usize, Option<RetrieverConfig>)> =
                 retrieval.retrievers.iter().map(|short| short.parse().ok()).enumerate().collect();
@@ -140,10 +141,12 @@ impl Form {
         let name = retriever_name(&short);
         let open = self.open.as_ref() == Some(&short);
         kit::card_frame(ui, false).inner_margin(8).show(ui, |ui| {
-            ui.set_width(ui.available_width());
+            tight(ui);
             let mut on = true;
             row(ui, &mut on, &name, &short, |ui| {
-                if kind.has_options() {
+                if !kind.has_options() {
+                    ui.add_space(32.0);
+                } else {
                     let (icon, words) = match open {
                         true => (icons::CARET_UP, format!("Hide the options of {name}")),
                         false => (icons::CARET_DOWN, format!("Options of {name}")),
@@ -249,12 +252,12 @@ impl Form {
         commands: &mut Vec<Command>,
     ) {
         kit::card_frame(ui, false).fill(colors(ui).ground).inner_margin(8).show(ui, |ui| {
-            ui.set_width(ui.available_width());
+            tight(ui);
             let config = kind.first(encoders);
             let impossible = needs_dates(&config) && dates.is_some_and(|dates| dates.datasets > 0 && dates.dated == 0);
             let mut on = false;
             let short = kind.first_text(encoders);
-            ui.add_enabled_ui(!impossible, |ui| row(ui, &mut on, kind.name(), &short, |_| {}));
+            ui.add_enabled_ui(!impossible, |ui| row(ui, &mut on, kind.name(), &short, |ui| ui.add_space(32.0)));
             if on {
                 self.add(shared, short, asked, commands);
             }
@@ -262,7 +265,7 @@ impl Form {
             if kind == Kind::Dense && encoders.is_empty() {
                 ui.horizontal_wrapped(|ui| {
                     ui.label(theme::caption(ui, "No encoder is installed."));
-                    if kit::quiet(ui, icons::DOWNLOAD_SIMPLE, "Get one").clicked() {
+                    if ui.link(theme::caption(ui, "Get one").underline()).clicked() {
                         commands.push(Command::Go(Screen::Model));
                     }
                 });
@@ -299,6 +302,13 @@ impl Form {
             kit::notice(ui, Notice::Error, problem, None);
         }
     }
+}
+
+/// Lines of a card close to each other, over its whole width.
+fn tight(ui: &mut Ui) {
+    ui.set_width(ui.available_width());
+    ui.spacing_mut().item_spacing.y = 3.0;
+    ui.spacing_mut().interact_size.y = 22.0;
 }
 
 /// A box to tick, with what belongs to its right end.

@@ -6,13 +6,15 @@ mod list;
 mod live;
 mod options;
 
+use std::path::PathBuf;
+
 use eframe::egui::{self, Frame, Margin, Panel};
 use serde::{Deserialize, Serialize};
 
 use self::form::{Dates, Form};
 use self::live::Live;
-use super::{Action, Cx, View};
-use crate::gui::command::{Command, Screen};
+use super::{Cx, View};
+use crate::gui::command::{ChosenSample, Command};
 use crate::gui::loadable::Loadable;
 use crate::gui::memory::Memory;
 use crate::gui::shared::Shared;
@@ -24,6 +26,22 @@ struct Kept {
     shown: Option<String>,
     against: Option<String>,
     k: Option<usize>,
+    sample: Option<KeptSample>,
+}
+
+/// The sample that previews show, to be found again: its questions file, what dataset that is, and its place there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptSample {
+    file: PathBuf,
+    dataset: String,
+    index: usize,
+}
+
+impl KeptSample {
+    fn of(chosen: &ChosenSample) -> Option<Self> {
+        let file = chosen.dataset.files().into_iter().next()?.location.path();
+        Some(Self { file, dataset: chosen.dataset.id().to_string(), index: chosen.index })
+    }
 }
 
 /// The screen.
@@ -32,18 +50,38 @@ pub struct RetrieverView {
     form: Form,
     live: Live,
     dates: Loadable<usize, Dates>,
+    /// The sample of the start before, until the data are there.
+    before: Option<KeptSample>,
+    sample: Option<KeptSample>,
 }
 
 impl RetrieverView {
     /// The screen as it was left.
     pub fn new(memory: &Memory) -> Self {
-        let Kept { shown, against, k } = memory.screen("retriever");
-        Self { live: Live::new(shown, against, k), ..Self::default() }
+        let Kept { shown, against, k, sample } = memory.screen("retriever");
+        Self { live: Live::new(shown, against, k), before: sample.clone(), sample, ..Self::default() }
+    }
+
+    /// Keeps in mind which sample is shown, and chooses that of the start before once its data are there.
+    fn keep_sample(&mut self, cx: &mut Cx<'_>) {
+        let (Some(catalog), Some(chosen)) = (cx.shared.catalog(), &cx.shared.sample) else { return };
+        let Some(before) = self.before.take() else {
+            self.sample = KeptSample::of(chosen);
+            return;
+        };
+        let same = catalog.datasets.iter().find(|&dataset| {
+            let chosen = ChosenSample { dataset: dataset.clone(), index: before.index };
+            before.index < dataset.len() && KeptSample::of(&chosen).as_ref() == Some(&before)
+        });
+        if let Some(dataset) = same.cloned() {
+            cx.commands.push(Command::ChooseSample(ChosenSample { dataset, index: before.index }));
+        }
     }
 }
 
 impl View for RetrieverView {
     fn logic(&mut self, cx: &mut Cx<'_>) {
+        self.keep_sample(cx);
         self.live.logic(cx);
         self.dates.poll();
         if let Some(catalog) = cx.shared.catalog().filter(|_| cx.shown) {
@@ -81,13 +119,9 @@ impl View for RetrieverView {
         kinds::summary(&shared.experiment().retrieval)
     }
 
-    fn actions(&self, _shared: &Shared) -> Vec<Action> {
-        let words = "Compare what two retrievers find".to_owned();
-        vec![Action { words, command: Command::Go(Screen::Retriever) }]
-    }
-
     fn remember(&self, memory: &mut Memory) {
         let Live { shown, against, k, .. } = &self.live;
-        memory.set_screen("retriever", &Kept { shown: shown.clone(), against: against.clone(), k: *k });
+        let (shown, against, sample) = (shown.clone(), against.clone(), self.sample.clone());
+        memory.set_screen("retriever", &Kept { shown, against, k: *k, sample });
     }
 }
