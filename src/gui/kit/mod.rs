@@ -327,6 +327,15 @@ pub fn section<R>(ui: &mut Ui, title: &str, right: impl FnOnce(&mut Ui) -> R) ->
     .inner
 }
 
+/// A small title over a part of a card, with what belongs to its right end.
+pub fn section_small<R>(ui: &mut Ui, title: &str, right: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.horizontal(|ui| {
+        ui.label(theme::overline(ui, title));
+        ui.with_layout(Layout::right_to_left(Align::Center), right).inner
+    })
+    .inner
+}
+
 /// Small bars side by side, the heights of a histogram.
 pub fn histogram(ui: &mut Ui, counts: &[u64], size: egui::Vec2, words: &str) -> Response {
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
