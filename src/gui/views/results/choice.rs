@@ -120,6 +120,7 @@ impl Choice {
             metrics: metrics.unwrap_or_default(),
         }
     }
+<<<<<<< HEAD
 
     /// Whether nothing is left out by it.
     pub fn is_everything(&self) -> bool {
@@ -135,6 +136,8 @@ impl Choice {
             Metrics::All => MetricChoice::All,
         }
     }
+=======
+>>>>>>> results
 }
 
 impl Chosen {
