@@ -117,12 +117,12 @@ impl Shared {
             }
             return;
         };
-        if let Some(chosen) = &self.sample {
+        if let Some(chosen) = &mut self.sample {
             let same = catalog.datasets.iter().find(|dataset| same_questions(dataset, &chosen.dataset));
-            if let Some(same) = same {
-                if chosen.index < same.len() {
-                    return;
-                }
+            if let Some(same) = same.filter(|same| chosen.index < same.len()) {
+                // The file as it was opened last, which may have changed.
+                chosen.dataset = same.clone();
+                return;
             }
             self.sample = None;
         }

@@ -13,6 +13,7 @@ mod full_text;
 mod places;
 pub mod plan;
 mod rescore;
+pub mod resume;
 mod sample;
 mod scoring;
 pub mod series;
@@ -26,7 +27,7 @@ pub use execute::{Control, Executor, Phase, RunError, RunProgress, Settings, in_
 pub use experiment::Experiment;
 pub use full_text::{FullText, FullTextError, IndexNote};
 pub use places::Places;
-pub use plan::{Plan, PlanError, plan, plan_draft};
+pub use plan::{Plan, PlanError, plan, plan_draft, survey};
 pub use rescore::{Rescored, rescore};
 pub use sample::{sample_experiment, sample_set};
 pub use scoring::finish;
