@@ -419,6 +419,7 @@ impl ListPage<'_> {
             return;
         }
         ui.indent("findings", |ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
             for (place, row, checked) in checked {
                 let mut open = state.open.contains(&row.key);
                 let (_, _, words) = found_words(ui, checked.counts);

@@ -53,6 +53,7 @@ impl Browser {
                 let mut on = self.scope == scope;
                 if kit::chip(ui, &mut on, words) {
                     self.scope = scope;
+                    self.hit = None;
                 }
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| self.go_to(ui));
