@@ -178,6 +178,13 @@ pub(super) fn elsewhere(ui: &mut Ui, opened: &Opened, commands: &mut Vec<Command
 
 /// A box to tick, named for those who do not see its row.
 pub(super) fn tick(ui: &mut Ui, ticked: &mut bool, words: &str) -> bool {
+    // The row beneath lights up in the color that boxes have elsewhere.
+    let ground = theme::colors(ui).ground;
+    let line = egui::Stroke::new(1.0, theme::colors(ui).weak);
+    let widgets = &mut ui.visuals_mut().widgets;
+    for look in [&mut widgets.inactive, &mut widgets.hovered] {
+        (look.bg_fill, look.weak_bg_fill, look.bg_stroke) = (ground, ground, line);
+    }
     let response = ui.add(egui::Checkbox::without_text(ticked));
     let now = *ticked;
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, now, words));

@@ -143,7 +143,10 @@ impl Browser {
                 }
             }
         });
-        self.excerpts.see(seen);
+        if self.excerpts.see(seen) {
+            // They are asked for before the next frame.
+            ui.ctx().request_repaint();
+        }
         if let Some(sample) = clicked {
             self.choose(sample);
             self.reveal = false;
