@@ -65,6 +65,9 @@ fn bm25_shows_what_a_run_would_retrieve() {
     let first = ranked(&window, "bm25", 4);
     shows(&mut window, "BM25", &first);
     window.click("Next sample");
+    window.until("the next sample", |window| {
+        window.harness.state().shared().sample.as_ref().unwrap().index == 1
+    });
     let second = ranked(&window, "bm25", 4);
     assert_ne!(first, second);
     shows(&mut window, "BM25", &second);
@@ -110,19 +113,23 @@ fn options_make_another_ranking_at_once() {
     shows(&mut window, &lamplight::gui::preview::retriever_name(&short), &own);
 }
 
+/// Adds a retriever by its short form.
+fn add(window: &mut Window, short: &str) {
+    window.type_into("Or by its short form", short);
+    window.press(eframe::egui::Key::Enter);
+}
+
 #[test]
 fn a_scripted_encoder_ranks_and_a_missing_one_leads_to_the_models() {
     let mut window = with_sample(Task::Lamp4, Setting::User, 2);
-    window.type_into("Or by its short form", "dense:scripted:words=16");
-    window.click("Add");
+    add(&mut window, "dense:scripted:words=16");
     window.until("dense in the experiment", |window| {
         let retrievers = &window.harness.state().shared().experiment().retrieval.retrievers;
         retrievers.iter().any(|short| short == "dense:scripted:words=16")
     });
     let own = ranked(&window, "dense:scripted:words=16", 4);
     shows(&mut window, "Dense (scripted:words=16)", &own);
-    window.type_into("Or by its short form", "dense:no/such-encoder");
-    window.click("Add");
+    add(&mut window, "dense:no/such-encoder");
     window.wait_for("no/such-encoder");
     window.wait("Go to Model");
     window.wait("Try again");
@@ -133,8 +140,7 @@ fn a_scripted_encoder_ranks_and_a_missing_one_leads_to_the_models() {
 #[test]
 fn a_short_form_that_names_nothing_says_what_would() {
     let mut window = with_sample(Task::Lamp4, Setting::User, 0);
-    window.type_into("Or by its short form", "bm26");
-    window.click("Add");
+    add(&mut window, "bm26");
     window.wait_for("`bm26` is not a retriever");
 }
 

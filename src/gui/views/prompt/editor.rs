@@ -377,7 +377,8 @@ fn settings(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
     };
     ui.horizontal(|ui| {
         let name = ui.label(theme::weak(ui, "At most"));
-        let drag = DragValue::new(&mut length).range(1..=1_000_000).speed(1.0).suffix(" tokens");
+        let drag = DragValue::new(&mut length).range(1..=1_000_000).clamp_existing_to_range(false);
+        let drag = drag.speed(1.0).suffix(" tokens");
         let mut changed = ui.add(drag).labelled_by(name.id).changed();
         for usual in [256, 512] {
             let mut on = max_length == usual;
