@@ -251,9 +251,14 @@ impl App {
                 self.shared.data_version += 1;
                 self.shared.catalog.forget();
             }
+            Command::CancelData => self.shared.catalog.cancel(),
             Command::ReloadModels => {
                 self.shared.models_version += 1;
                 self.shared.models.forget();
+            }
+            Command::GetModel(repository) => {
+                self.views.model.offer(&repository);
+                self.screen = Screen::Model;
             }
             Command::ChooseSample(sample) => self.shared.sample = Some(sample),
             Command::Edit { what, experiment } => self.shared.draft.edit(what, *experiment, Instant::now()),
@@ -275,11 +280,14 @@ impl App {
                 self.screen = Screen::Runs;
             }
             Command::Resume { experiment } => {
-                let stored = self.shared.store.experiments.iter().find(|stored| stored.id == experiment);
-                let name =
-                    stored.map_or_else(|| format!("experiment {experiment}"), |stored| stored.name.clone());
-                self.shared.runner.enqueue(name, Wanted::Stored(experiment));
+                let wanted = Wanted::Stored { experiment, runs: Vec::new(), retry_failed: false };
+                self.shared.runner.enqueue(self.name_of(experiment), wanted);
             }
+            Command::RetryFailed { experiment, runs } => {
+                let wanted = Wanted::Stored { experiment, runs, retry_failed: true };
+                self.shared.runner.enqueue(self.name_of(experiment), wanted);
+            }
+            Command::SetSeries(settings) => self.shared.runner.set_settings(settings),
             Command::Pause(paused) => self.shared.runner.pause(paused),
             Command::Cancel(id) => self.shared.runner.cancel(id),
             Command::DeleteRuns(_) | Command::Inspect(_) | Command::ShowResults(_) => {
@@ -329,6 +337,13 @@ impl App {
             Command::DeleteRuns(runs) => self.views.runs.delete(runs),
             _ => {}
         }
+    }
+
+    /// What a stored experiment is called.
+    fn name_of(&self, experiment: i64) -> String {
+        let stored = self.shared.store.experiments.iter().find(|stored| stored.id == experiment);
+        let name = stored.map(|stored| stored.name.clone()).filter(|name| !name.is_empty());
+        name.unwrap_or_else(|| format!("experiment {experiment}"))
     }
 
     fn apply_theme(&self, ctx: &egui::Context) {

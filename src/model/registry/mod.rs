@@ -47,7 +47,7 @@ pub enum Entry {
     Unfinished {
         /// The name.
         name: String,
-        /// The repository, where it is known.
+        /// The repository, with the GGUF file if it is one, where it is known.
         repository: Option<String>,
         /// Bytes that are there.
         bytes: u64,

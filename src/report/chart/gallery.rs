@@ -78,6 +78,7 @@ fn block(model: ModelLabel, columns: Vec<MethodColumn>, tasks: &[Task], shift: f
             mark: None,
             cells: cells.collect(),
             published: Vec::new(),
+            waiting: Vec::new(),
         }
     });
     let rows = rows.collect();
@@ -182,6 +183,7 @@ fn gains() -> Vec<GainSeries> {
                 label: label.into(),
                 method,
                 training: Training::FineTuned,
+                runs: None,
                 bins: gain_bins(&plain, &other, &entries, 4),
             });
         }
@@ -305,7 +307,7 @@ fn gallery() -> BTreeMap<&'static str, ChartSpec> {
         ("profile", profile_chart(&gains())),
         ("profile-nothing", profile_chart(&[])),
         ("confusion", confusion_chart(&confusions())),
-        ("tuning", tuning_chart(&tunings())),
+        ("tuning", tuning_chart(&tunings(), &[])),
     ])
 }
 
@@ -454,7 +456,7 @@ fn nothing_to_draw_is_said() {
         k_chart(&table(Vec::new())),
         profile_chart(&[]),
         confusion_chart(&[]),
-        tuning_chart(&[]),
+        tuning_chart(&[], &[]),
     ] {
         assert!(chart.panels.is_empty());
         let scene = layout::lay_out(&chart, &Style { theme: Theme::Dark, width_mm: 85.0 }).unwrap();

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{
-    Method, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, SampleSet, TableCell,
+    Method, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, SampleSet, TableCell, words,
 };
 use super::scale::{count, decimal};
 use super::spec::{
-    Axis, Bar, BarPlot, BarRow, Better, ChartSpec, Line, LinePlot, Paint, Panel, Plot, Point, Tick,
+    About, Axis, Bar, BarPlot, BarRow, Better, ChartSpec, Line, LinePlot, Mark, Paint, Panel, Plot, Point,
+    Tick,
 };
 use crate::lamp::{Metric, PublishedFigure, Setting, Split, Task};
 use crate::record::Training;
@@ -275,7 +276,8 @@ fn bar_row(table: &ResultTable, setting: Setting, place: &Place, series: &Series
         value: cell.value,
         text: metric_value(place.metric, cell.value),
         interval: whisker(cell),
-        published: cell.published.iter().map(|figure| figure.value).collect(),
+        published: cell.published.iter().map(|figure| mark(place, figure)).collect(),
+        about: about(table, setting, place, series, naming.several_models, cell),
     });
     BarRow {
         group: if naming.several_models { series.model.label() } else { String::new() },
@@ -284,6 +286,42 @@ fn bar_row(table: &ResultTable, setting: Setting, place: &Place, series: &Series
         bar,
         reference: plain(table, setting, place, &series.model).map(|cell| cell.value),
     }
+}
+
+fn mark(place: &Place, figure: &PublishedFigure) -> Mark {
+    let words = format!("{}, published: {}", place.task, words::published(place.metric, figure));
+    Mark { value: figure.value, words }
+}
+
+/// What a cell is, in words and by its run.
+fn about(
+    table: &ResultTable,
+    setting: Setting,
+    place: &Place,
+    series: &Series,
+    several_models: bool,
+    cell: &TableCell,
+) -> About {
+    let label = |column: &MethodColumn| {
+        if several_models { format!("{}, {}", series.model.label(), column.label()) } else { column.label() }
+    };
+    let task =
+        place.mark.as_ref().map_or_else(|| place.task.to_string(), |mark| format!("{} ({mark})", place.task));
+    let ends = whisker(cell).map(|(low, high)| {
+        format!(" [{}, {}]", metric_value(place.metric, low), metric_value(place.metric, high))
+    });
+    let words = format!(
+        "{task} {setting}, {}: {} {}{}, n {}",
+        label(&series.column),
+        place.metric.name(),
+        metric_value(place.metric, cell.value),
+        ends.unwrap_or_default(),
+        count(cell.n as u64)
+    );
+    let first = |cell: &TableCell| cell.runs.first().map(|run| run.id);
+    let run = first(cell).filter(|_| series.column.method != Method::Oracle);
+    let against = plain(table, setting, place, &series.model).and_then(first);
+    About { words, run, against: against.filter(|against| Some(*against) != run) }
 }
 
 /// A model's non-personalized cell.
@@ -361,12 +399,20 @@ pub fn k_chart(table: &ResultTable) -> ChartSpec {
                         at: place_of_k(series.column.k?),
                         value: cell.value,
                         interval: whisker(cell),
+                        about: about(table, setting, place, series, naming.several_models, cell),
                     })
                 })
                 .collect();
             points.sort_by(|one, other| one.at.total_cmp(&other.at));
             let from = plain(table, setting, place, &name.model);
-            let from = from.map(|cell| Point { at: 0.0, value: cell.value, interval: whisker(cell) });
+            let from = from.map(|cell| {
+                let method = Method::NonPersonalized;
+                let column =
+                    MethodColumn { method, name: method.name().to_owned(), k: None, variant: String::new() };
+                let series = Series { model: name.model.clone(), column };
+                let about = about(table, setting, place, &series, naming.several_models, cell);
+                Point { at: 0.0, value: cell.value, interval: whisker(cell), about }
+            });
             let mut label = naming.label(&name.column);
             if naming.several_models {
                 label = format!("{label}, {}", name.model.name);
