@@ -214,3 +214,34 @@ fn without_data_the_next_step_is_offered() {
     window.until("the sample set", |window| window.harness.state().shared().sample.is_some());
     assert_eq!(window.harness.state().screen(), Screen::Retriever);
 }
+
+#[test]
+fn the_sample_and_the_comparison_come_back_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = Window::over(window::places(folder.path()));
+    window.push(Command::OpenData(vec![sample_set()]));
+    window.push(Command::Go(Screen::Retriever));
+    window.until("the data", |window| window.harness.state().shared().catalog().is_some());
+    choose(&mut window, Task::Lamp5, Setting::Time, 3);
+    window.click("Compare with");
+    window.until("retrievers to compare with", |window| window.has("Recency"));
+    window.harness.query_all_by_label("Recency").last().unwrap().click();
+    let own = ranked(&window, "recency", 4);
+    shows(&mut window, "Recency", &own);
+    window.harness.state_mut().close();
+    drop(window);
+    let mut window = Window::over(window::places(folder.path()));
+    shows(&mut window, "Recency", &own);
+    assert_eq!(window.harness.state().shared().sample.as_ref().unwrap().index, 3);
+}
+
+#[test]
+fn a_fusion_takes_members_and_shows_their_ranking() {
+    let mut window = with_sample(Task::Lamp5, Setting::Time, 1);
+    add(&mut window, "rrf(bm25,fulltext)");
+    let own = ranked(&window, "rrf(bm25,fulltext)", 4);
+    shows(&mut window, "RRF (BM25, Full-text)", &own);
+    add(&mut window, "rrf:10(recency,recency+bm25)");
+    let own = ranked(&window, "rrf:10(recency,recency+bm25)", 4);
+    shows(&mut window, "RRF (Recency, Recency + BM25; c=10)", &own);
+}

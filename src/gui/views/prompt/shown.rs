@@ -95,7 +95,7 @@ impl Shown {
         ScrollArea::vertical().id_salt("prompt").auto_shrink(false).show(ui, |ui| {
             match made.chat.as_ref().filter(|_| in_chat) {
                 Some(Ok(chat)) => {
-                    let words = format!("{} tokens with the chat template. Its prompt is what is read of the bare one.", chat.tokens);
+                    let words = format!("{} tokens under the chat template, which holds what is read of the bare prompt", chat.tokens);
                     ui.label(theme::caption(ui, words));
                     ui.add(egui::Label::new(&chat.text).wrap().selectable(true));
                 }
