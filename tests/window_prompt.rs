@@ -49,7 +49,14 @@ fn sample(window: &Window) -> Sample {
 }
 
 /// The prompt of the chosen sample as the engine makes it.
-fn built(window: &Window, template: &Template, mode: PromptMode, max_length: usize, tokenizer: &dyn TextTokenizer, k: usize) -> Prompt {
+fn built(
+    window: &Window,
+    template: &Template,
+    mode: PromptMode,
+    max_length: usize,
+    tokenizer: &dyn TextTokenizer,
+    k: usize,
+) -> Prompt {
     let (sample, task) = (sample(window), template.task());
     let problem = Problem::of(task, &sample, false);
     let retriever = "bm25".parse::<RetrieverConfig>().unwrap().build(&NoEncoders).unwrap();
@@ -90,7 +97,8 @@ fn the_prompt_is_the_one_that_the_engine_builds() {
     window.wait_for("No model is chosen yet.");
     // Another mode, another model: characters, of which the prompt has more than it may.
     edit(&mut window, |experiment| {
-        experiment.models = vec![ModelSettings { name: "scripted:echo".to_owned(), ..ModelSettings::default() }];
+        experiment.models =
+            vec![ModelSettings { name: "scripted:echo".to_owned(), ..ModelSettings::default() }];
         experiment.prompt.mode = PromptMode::Clean;
         experiment.prompt.max_length = 4000;
     });
@@ -109,7 +117,8 @@ fn an_entry_that_is_cut_shows_as_cut() {
     let prompt = built(&window, &template, PromptMode::Clean, length, &WordTokenizer::default(), 4);
     let (at, cut) = prompt.entries.iter().enumerate().find(|(_, entry)| entry.cut.is_some()).unwrap();
     let sample = sample(&window);
-    let left_out = template.cut_text(&sample.profile[cut.index]).unwrap()[cut.cut.clone().unwrap()].to_owned();
+    let left_out =
+        template.cut_text(&sample.profile[cut.index]).unwrap()[cut.cut.clone().unwrap()].to_owned();
     window.wait(&format!("{} of at most {length} words", prompt.tokens));
     window.wait_for(&format!("Entry {}, ", cut.id));
     window.wait_for(&format!("Left out {} characters", left_out.chars().count()));
@@ -135,10 +144,16 @@ fn a_bad_placeholder_is_named_with_its_line_while_typing() {
     let template = Template::preset(Task::Lamp4, Preset::Official).unwrap();
     let prompt = built(&window, &template, PromptMode::Official, 512, &WordTokenizer::default(), 4);
     window.wait(&prompt.text);
-    retype(&mut window, "name = \"mine\"\ntask = \"LaMP-4\"\nentry = \"{title}: {txt}\"\njoiner = \" \"\naggregate = \"{profile} {input}\"\n");
+    retype(
+        &mut window,
+        "name = \"mine\"\ntask = \"LaMP-4\"\nentry = \"{title}: {txt}\"\njoiner = \" \"\naggregate = \"{profile} {input}\"\n",
+    );
     window.wait_for("Line 3: entry: {txt} is unknown here; did you mean {text}?");
     window.wait_for("This is the prompt of the last sound one.");
-    retype(&mut window, "name = \"mine\"\ntask = \"LaMP-4\"\nentry = \"{title}: {text}\"\njoiner = \" \"\naggregate = \"{profile} {input}\"\n");
+    retype(
+        &mut window,
+        "name = \"mine\"\ntask = \"LaMP-4\"\nentry = \"{title}: {text}\"\njoiner = \" \"\naggregate = \"{profile} {input}\"\n",
+    );
     let own = Template::from_toml(&text_of(&window), "mine").unwrap();
     let prompt = built(&window, &own, PromptMode::Official, 512, &WordTokenizer::default(), 4);
     window.wait(&prompt.text);
@@ -172,7 +187,10 @@ fn an_own_template_is_saved_used_and_never_overwritten_unasked() {
     let path = folder.path().join("mine.toml");
     std::fs::write(&path, "what was here").unwrap();
     window.wait("Template text");
-    retype(&mut window, "name = \"mine\"\ntask = \"LaMP-4\"\nentry = \"{title}: {text}\"\njoiner = \" \"\naggregate = \"{profile} {input}\"\n");
+    retype(
+        &mut window,
+        "name = \"mine\"\ntask = \"LaMP-4\"\nentry = \"{title}: {text}\"\njoiner = \" \"\naggregate = \"{profile} {input}\"\n",
+    );
     window.wait_for("the experiment uses it once it is saved");
     window.click("Save as\u{2026}");
     // An ending is put where none is typed.

@@ -24,7 +24,8 @@ fn with_sample(task: Task, setting: Setting, index: usize) -> Window {
 
 fn choose(window: &mut Window, task: Task, setting: Setting, index: usize) {
     let catalog = window.harness.state().shared().catalog().unwrap().clone();
-    let wanted = |id: lamplight::dataset::DatasetId| (id.task, id.setting, id.split) == (task, setting, Split::Dev);
+    let wanted =
+        |id: lamplight::dataset::DatasetId| (id.task, id.setting, id.split) == (task, setting, Split::Dev);
     let dataset = catalog.datasets.iter().find(|dataset| wanted(dataset.id())).unwrap().clone();
     window.push(Command::ChooseSample(ChosenSample { dataset, index }));
 }
@@ -51,11 +52,17 @@ fn shows(window: &mut Window, name: &str, ids: &[String]) {
             let labels = window.screen();
             let row = format!("{name}: place {rank}, entry {id},");
             let score = format!("{name}: place {rank}, entry {id}");
-            labels.lines().any(|line| (line.contains(&row) || line.contains(&score)) && line.contains(", retrieved:"))
+            labels
+                .lines()
+                .any(|line| (line.contains(&row) || line.contains(&score)) && line.contains(", retrieved:"))
         });
     }
     let next = format!("{name}: place {}, ", ids.len() + 1);
-    let not = window.screen().lines().filter(|line| line.contains(&next)).all(|line| line.contains("not retrieved"));
+    let not = window
+        .screen()
+        .lines()
+        .filter(|line| line.contains(&next))
+        .all(|line| line.contains("not retrieved"));
     assert!(not, "{}", window.screen());
 }
 
@@ -84,9 +91,7 @@ fn retrievers_and_k_are_written_to_the_experiment() {
     let own = ranked(&window, "fulltext", 4);
     shows(&mut window, "Full-text", &own);
     window.type_into("Entries per prompt, k", ", 2");
-    window.until("k of 2", |window| {
-        window.harness.state().shared().experiment().retrieval.k == [4, 2]
-    });
+    window.until("k of 2", |window| window.harness.state().shared().experiment().retrieval.k == [4, 2]);
     window.type_into("Entries per prompt, k", ", many");
     window.wait_for("`many` is not a number of entries");
     assert_eq!(window.harness.state().shared().experiment().retrieval.k, [4, 2]);

@@ -273,7 +273,10 @@ mod tests {
         Sample {
             id: "1".to_owned(),
             input: "Generate a headline for the following article: a fox runs".to_owned(),
-            profile: vec![entry("a", "Foxes", "the fox is red and it runs far away"), entry("b", "Owls", "owls fly")],
+            profile: vec![
+                entry("a", "Foxes", "the fox is red and it runs far away"),
+                entry("b", "Owls", "owls fly"),
+            ],
             ..Sample::default()
         }
     }

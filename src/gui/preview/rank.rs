@@ -9,7 +9,9 @@ use crate::gui::loadable::Trouble;
 use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{Query, Sample, Task};
 use crate::model::embeddings::SharedEncoder;
-use crate::retrieval::{BuildError, DenseConfig, EncoderSource, Problem, Ranking, Retriever, RetrieverConfig};
+use crate::retrieval::{
+    BuildError, DenseConfig, EncoderSource, Problem, Ranking, Retriever, RetrieverConfig,
+};
 use crate::run::Workplace;
 
 /// All that a ranking depends on.

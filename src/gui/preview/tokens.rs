@@ -93,7 +93,9 @@ pub fn find_counter(subject: &CounterSubject, workplace: &Workplace) -> Result<C
     if let Some(model) = subject.models.iter().find(reads) {
         match of_model(model, workplace) {
             Ok(counter) => return Ok(counter),
-            Err(trouble) => note = Some(format!("The tokenizer of {} cannot be read: {}", model.name, trouble.0)),
+            Err(trouble) => {
+                note = Some(format!("The tokenizer of {} cannot be read: {}", model.name, trouble.0))
+            }
         }
     }
     let without = match &note {

@@ -57,7 +57,8 @@ impl TextTokenizer for WordTokenizer {
         ends.truncate(limit);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut start = 0;
-        let ids = ends.iter().map(|&end| seen.number(&text[std::mem::replace(&mut start, end)..end])).collect();
+        let ids =
+            ends.iter().map(|&end| seen.number(&text[std::mem::replace(&mut start, end)..end])).collect();
         Ok(TextStart { ids, ends, complete })
     }
 
@@ -78,7 +79,9 @@ mod tests {
     #[test]
     fn words_come_back_as_they_were() {
         let tokenizer = WordTokenizer::default();
-        for (text, count) in [("", 0), (" ", 1), ("a", 1), ("a b  c", 3), (" a\nb ", 2), ("\u{e9}t\u{e9} \u{65e5}\u{672c}", 2)] {
+        for (text, count) in
+            [("", 0), (" ", 1), ("a", 1), ("a b  c", 3), (" a\nb ", 2), ("\u{e9}t\u{e9} \u{65e5}\u{672c}", 2)]
+        {
             let ids = tokenizer.encode(text).unwrap();
             assert_eq!((ids.len(), tokenizer.decode(&ids).unwrap().as_str()), (count, text), "{text:?}");
         }

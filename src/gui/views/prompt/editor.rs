@@ -5,26 +5,21 @@ use std::sync::Arc;
 
 use eframe::egui::text::{LayoutJob, TextFormat};
 use eframe::egui::{
-    DragValue, FontId, FontFamily, Galley, ScrollArea, Stroke, TextBuffer, TextEdit, Ui, WidgetInfo,
+    DragValue, FontFamily, FontId, Galley, ScrollArea, Stroke, TextBuffer, TextEdit, Ui, WidgetInfo,
 };
 
+use super::files::{FILES, Saving, read};
 use super::wording::{self, Fault, Ink};
 use crate::gui::command::{Command, Toast, Weight};
 use crate::gui::kit::{self, Notice, PathField, PathKind};
-use crate::gui::loadable::{Loadable, Trouble};
+use crate::gui::loadable::Loadable;
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, colors, icons};
 use crate::gui::views::Cx;
-use crate::jobs::Job;
 use crate::lamp::Task;
 use crate::prompt::{Preset, PromptMode, Template};
 use crate::run::experiment::PromptSettings;
-use crate::whole_file::WholeFile;
 
-/// A file larger than this is no template.
-const MOST_BYTES: u64 = 1 << 18;
-/// What template files are called.
-const FILES: Option<(&str, &[&str])> = Some(("Templates", &["toml"]));
 
 /// Where a template comes from, as the segmented choice shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,22 +48,6 @@ pub(super) struct Editor {
     unsaved: Option<(Task, String)>,
 }
 
-/// A file to be written.
-#[derive(Debug, Default)]
-struct Saving {
-    field: PathField,
-    job: Option<Job<Result<PathBuf, NotSaved>>>,
-    /// It is there already, and may be replaced.
-    exists: Option<PathBuf>,
-    trouble: Option<Trouble>,
-}
-
-#[derive(Debug)]
-enum NotSaved {
-    Exists(PathBuf),
-    Failed(Trouble),
-}
-
 impl Editor {
     /// Whether the text differs from what the experiment uses.
     pub(super) fn is_changed(&self) -> bool {
@@ -93,7 +72,8 @@ impl Editor {
         if let Ok(preset) = name.parse::<Preset>() {
             if other {
                 // Where the paper has no wording of its own, the official one is the paper's.
-                let template = Template::preset(task, preset).or_else(|| Template::preset(task, Preset::Official));
+                let template =
+                    Template::preset(task, preset).or_else(|| Template::preset(task, Preset::Official));
                 let text = template.and_then(|template| template.to_toml().ok()).unwrap_or_default();
                 // What its comments explain, the screen says beneath.
                 let text = text.lines().skip_while(|line| line.starts_with('#') || line.is_empty());
@@ -130,22 +110,14 @@ impl Editor {
     }
 
     fn take_saved(&mut self, cx: &mut Cx<'_>, task: Task) {
-        let Some(saving) = &mut self.save else { return };
-        let Some(outcome) = saving.job.as_mut().and_then(Job::poll) else { return };
-        saving.job = None;
-        match outcome.map_err(|error| NotSaved::Failed(error.into())).and_then(|result| result) {
-            Ok(path) => {
-                let name = path.display().to_string();
-                self.save = None;
-                self.base.clone_from(&self.text);
-                self.reads += 1;
-                use_template(cx.shared, task, &name, cx.commands);
-                let toast = Toast::new(Weight::Success, format!("Saved the template for {task} to {name}."));
-                cx.commands.push(Command::Toast(toast));
-            }
-            Err(NotSaved::Exists(path)) => saving.exists = Some(path),
-            Err(NotSaved::Failed(trouble)) => saving.trouble = Some(trouble),
-        }
+        let Some(path) = self.save.as_mut().and_then(Saving::take) else { return };
+        let name = path.display().to_string();
+        self.save = None;
+        self.base.clone_from(&self.text);
+        self.reads += 1;
+        use_template(cx.shared, task, &name, cx.commands);
+        let toast = Toast::new(Weight::Success, format!("Saved the template for {task} to {name}."));
+        cx.commands.push(Command::Toast(toast));
     }
 
     /// Draws the side.
@@ -173,9 +145,14 @@ impl Editor {
         };
         let paper = (task != Task::Lamp5).then_some("The paper words this task as the official code does.");
         let mut origin = if self.open.is_some() { Origin::File } else { before };
-        let choices = [(Origin::Official, "Official", None), (Origin::Paper, "Paper", paper), (Origin::File, "Own file", None)];
+        let choices = [
+            (Origin::Official, "Official", None),
+            (Origin::Paper, "Paper", paper),
+            (Origin::File, "Own file", None),
+        ];
         if kit::segmented(ui, &mut origin, &choices) {
-            self.open = (origin == Origin::File).then(|| PathField::with(if before == Origin::File { name.as_str() } else { "" }));
+            self.open = (origin == Origin::File)
+                .then(|| PathField::with(if before == Origin::File { name.as_str() } else { "" }));
             match origin {
                 Origin::Official => use_template(shared, task, Preset::Official.id(), commands),
                 Origin::Paper => use_template(shared, task, Preset::Paper.id(), commands),
@@ -184,7 +161,9 @@ impl Editor {
         }
         if before == Origin::File && self.open.is_none() {
             ui.horizontal(|ui| {
-                let words = Path::new(&name).file_name().map_or_else(|| name.clone(), |last| last.to_string_lossy().into_owned());
+                let words = Path::new(&name)
+                    .file_name()
+                    .map_or_else(|| name.clone(), |last| last.to_string_lossy().into_owned());
                 ui.with_layout(eframe::egui::Layout::right_to_left(eframe::egui::Align::Center), |ui| {
                     if kit::quiet(ui, "", "Another file\u{2026}").clicked() {
                         self.open = Some(PathField::with(name.as_str()));
@@ -200,11 +179,14 @@ impl Editor {
         }
         let mut chosen = None;
         if let Some(field) = &mut self.open {
-            let settled = field.show(ui, PathKind::OpenFile, "Template file", "/path/of/template.toml", FILES);
+            let settled =
+                field.show(ui, PathKind::OpenFile, "Template file", "/path/of/template.toml", FILES);
             ui.horizontal(|ui| {
                 let there = field.path();
                 let clicked = kit::button_if(ui, there.is_some(), icons::CHECK, "Use this file").clicked();
-                if (settled || clicked) && let Some(path) = there {
+                if (settled || clicked)
+                    && let Some(path) = there
+                {
                     chosen = Some(path);
                 }
                 ui.label(theme::caption(ui, "Or edit the text below and save it."));
@@ -225,10 +207,11 @@ impl Editor {
     }
 
     fn text(&mut self, ui: &mut Ui, task: Task) {
-        let mut layouter = |ui: &Ui, text: &dyn TextBuffer, width: f32| colored(ui, text.as_str(), task, width);
+        let mut layouter =
+            |ui: &Ui, text: &dyn TextBuffer, width: f32| colored(ui, text.as_str(), task, width);
         // The text scrolls with the whole side: two scrolls within each other catch the wheel.
         let edit = TextEdit::multiline(&mut self.text)
-            .code_editor()
+            .font(eframe::egui::TextStyle::Monospace)
             .desired_width(f32::INFINITY)
             .desired_rows(8)
             .layouter(&mut layouter);
@@ -246,7 +229,8 @@ impl Editor {
             let line = fault.line.map(|line| format!("Line {line}: ")).unwrap_or_default();
             kit::notice(ui, Notice::Error, &format!("{line}{}", fault.words), None);
         }
-        let listed = |names: &[&str]| names.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(" ");
+        let listed =
+            |names: &[&str]| names.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(" ");
         let fields = wording::entry_fields(task);
         let help = [
             format!("entry words one retrieved entry: {}", listed(&fields)),
@@ -261,19 +245,27 @@ impl Editor {
         });
         let sound = self.fault().is_none();
         if self.is_changed() {
-            ui.label(theme::caption(ui, "The preview shows your text; the experiment uses it once it is saved.").color(colors(ui).warning));
+            ui.label(
+                theme::caption(ui, "The preview shows your text; the experiment uses it once it is saved.")
+                    .color(colors(ui).warning),
+            );
         }
         ui.horizontal_wrapped(|ui| {
-            if self.is_changed() && kit::button(ui, icons::ARROW_COUNTER_CLOCKWISE, "Discard the changes").clicked() {
+            if self.is_changed()
+                && kit::button(ui, icons::ARROW_COUNTER_CLOCKWISE, "Discard the changes").clicked()
+            {
                 self.text.clone_from(&self.base);
             }
             let is_file = self.name.parse::<Preset>().is_err();
-            if is_file && self.is_changed() && kit::button_if(ui, sound, icons::FLOPPY_DISK, "Save").clicked() {
-                let mut saving = Saving { field: PathField::with(self.name.as_str()), ..Saving::default() };
+            if is_file && self.is_changed() && kit::button_if(ui, sound, icons::FLOPPY_DISK, "Save").clicked()
+            {
+                let mut saving = Saving::to(&self.name);
                 saving.start(ui, self.text.clone(), true);
                 self.save = Some(saving);
             }
-            if self.save.is_none() && kit::button_if(ui, sound, icons::FLOPPY_DISK, "Save as\u{2026}").clicked() {
+            if self.save.is_none()
+                && kit::button_if(ui, sound, icons::FLOPPY_DISK, "Save as\u{2026}").clicked()
+            {
                 self.save = Some(Saving::default());
             }
             if let Some((_, text)) = self.unsaved.as_ref().filter(|(of, _)| *of == task)
@@ -291,72 +283,6 @@ impl Editor {
             self.save = None;
         }
     }
-}
-
-impl Saving {
-    /// Draws it; tells whether it is to be closed.
-    fn ui(&mut self, ui: &mut Ui, text: &str, sound: bool, task: Task) -> bool {
-        let hint = format!("/path/of/{}.toml", task.id().to_lowercase());
-        let settled = self.field.show(ui, PathKind::SaveFile, "Save the template to", &hint, FILES);
-        if settled || self.field.path() != self.exists {
-            self.exists = self.exists.take().filter(|path| Some(path) == self.target().as_ref());
-        }
-        let mut close = false;
-        ui.horizontal(|ui| {
-            let possible = sound && self.job.is_none() && self.field.path().is_some();
-            let save = kit::button_if(ui, possible, icons::FLOPPY_DISK, "Save and use").clicked();
-            if (save || settled) && possible {
-                self.start(ui, text.to_owned(), false);
-            }
-            close = kit::quiet(ui, "", "Cancel").clicked();
-        });
-        if let Some(path) = self.exists.clone() {
-            let words = format!("{} is there already.", path.display());
-            if kit::notice(ui, Notice::Warning, &words, Some("Replace it")) {
-                self.start(ui, text.to_owned(), true);
-            }
-        }
-        if let Some(trouble) = &self.trouble {
-            kit::trouble(ui, trouble, None);
-        }
-        close
-    }
-
-    /// The file that is meant: with an ending, so that it is not taken for a preset's name.
-    fn target(&self) -> Option<PathBuf> {
-        let path = self.field.path()?;
-        let path = std::path::absolute(&path).unwrap_or(path);
-        Some(if path.extension().is_none() { path.with_extension("toml") } else { path })
-    }
-
-    fn start(&mut self, ui: &Ui, text: String, replace: bool) {
-        let Some(path) = self.target() else { return };
-        (self.exists, self.trouble) = (None, None);
-        let wake = ui.ctx().clone();
-        self.job = Some(Job::start("save template", move || wake.request_repaint(), move |_, _| {
-            if !replace && path.exists() {
-                return Err(NotSaved::Exists(path));
-            }
-            match WholeFile::put(&path, text.as_bytes()) {
-                Ok(()) => Ok(path),
-                Err(error) => {
-                    let words = format!("The template cannot be written to {}: {error}", path.display());
-                    Err(NotSaved::Failed(Trouble(words)))
-                }
-            }
-        }));
-    }
-}
-
-fn read(path: &Path) -> Result<String, Trouble> {
-    let failed = |error: std::io::Error| {
-        Trouble(format!("The template {} cannot be read: {error}. Choose another file.", path.display()))
-    };
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > MOST_BYTES {
-        return Err(Trouble(format!("{} has {size} bytes and is no template. Choose another file.", path.display())));
-    }
-    std::fs::read_to_string(path).map_err(failed)
 }
 
 fn use_template(shared: &Shared, task: Task, name: &str, commands: &mut Vec<Command>) {
@@ -390,13 +316,18 @@ fn settings(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
             edit(&|prompt| prompt.max_length = length, "max_length");
         }
     });
-    let choices = [(PromptMode::Official, "Official cutting", None), (PromptMode::Clean, "Clean cutting", None)];
+    let choices =
+        [(PromptMode::Official, "Official cutting", None), (PromptMode::Clean, "Clean cutting", None)];
     if kit::segmented(ui, &mut mode, &choices) {
         edit(&|prompt| prompt.mode = mode, "mode");
     }
     let words = match mode {
-        PromptMode::Official => "As the benchmark\u{2019}s code, bit for bit. The papers read 512 tokens, the official scripts 256.",
-        PromptMode::Clean => "The input is never cut and nothing is rewritten; entries without room are dropped and listed.",
+        PromptMode::Official => {
+            "As the benchmark\u{2019}s code, bit for bit. The papers read 512 tokens, the official scripts 256."
+        }
+        PromptMode::Clean => {
+            "The input is never cut and nothing is rewritten; entries without room are dropped and listed."
+        }
     };
     ui.label(theme::caption(ui, words));
 }

@@ -7,9 +7,9 @@ use crate::gui::command::{Command, Screen};
 use crate::gui::kit::{self, Notice};
 use crate::gui::loadable::Loadable;
 use crate::gui::preview::{
-    Counter, CounterChoice, CounterSubject, Made, MadeEntry, PromptSubject, SampleBar, SampleKey, Shares, choose,
-    choose_k, find_counter, first_retriever, make_prompt, numbers_of_entries, retriever_method, retriever_name,
-    was_canceled,
+    Counter, CounterChoice, CounterSubject, Made, MadeEntry, PromptSubject, SampleBar, SampleKey, Shares,
+    choose, choose_k, find_counter, first_retriever, make_prompt, numbers_of_entries, retriever_method,
+    retriever_name, was_canceled,
 };
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, colors, icons};
@@ -54,8 +54,12 @@ impl Shown {
         let experiment = shared.experiment();
         let wanted = CounterSubject { choice: self.counting.clone(), models: experiment.models.clone() };
         let (own, workplace) = (wanted.clone(), shared.workplace.clone());
-        self.counter.want(cx.ctx, "tokenizer", wanted.clone(), shared.models_version, move |_, _| find_counter(&own, &workplace));
-        let (Some(counter), Some(template)) = (self.counter.value_of(&wanted).cloned(), template) else { return };
+        self.counter.want(cx.ctx, "tokenizer", wanted.clone(), shared.models_version, move |_, _| {
+            find_counter(&own, &workplace)
+        });
+        let (Some(counter), Some(template)) = (self.counter.value_of(&wanted).cloned(), template) else {
+            return;
+        };
         let all = numbers_of_entries(shared);
         let subject = PromptSubject {
             sample: key,
@@ -95,7 +99,10 @@ impl Shown {
         ScrollArea::vertical().id_salt("prompt").auto_shrink(false).show(ui, |ui| {
             match made.chat.as_ref().filter(|_| in_chat) {
                 Some(Ok(chat)) => {
-                    let words = format!("{} tokens under the chat template, which holds what is read of the bare prompt", chat.tokens);
+                    let words = format!(
+                        "{} tokens under the chat template, which holds what is read of the bare prompt",
+                        chat.tokens
+                    );
                     ui.label(theme::caption(ui, words));
                     ui.add(egui::Label::new(&chat.text).wrap().selectable(true));
                 }
@@ -134,7 +141,8 @@ impl Shown {
         }
         ui.horizontal_wrapped(|ui| {
             let listed = all.iter().map(|short| (short.clone(), retriever_name(short), *short == now));
-            if let Some(chosen) = choose(ui, "Retriever of the prompt", &retriever_name(&now), 130.0, listed) {
+            if let Some(chosen) = choose(ui, "Retriever of the prompt", &retriever_name(&now), 130.0, listed)
+            {
                 self.retriever = Some(chosen);
             }
             choose_k(ui, shared, &mut self.k);
@@ -170,7 +178,8 @@ impl Shown {
 
     fn counters(&mut self, ui: &mut Ui, shared: &Shared) {
         let reads = |name: &String| !name.is_empty() && !name.to_lowercase().starts_with(Baseline::PREFIX);
-        let mut names: Vec<String> = shared.experiment().models.iter().map(|model| model.name.trim().to_owned()).collect();
+        let mut names: Vec<String> =
+            shared.experiment().models.iter().map(|model| model.name.trim().to_owned()).collect();
         let installed = shared.models.value().map(|entries| entries.as_slice()).unwrap_or_default();
         names.extend(installed.iter().filter_map(|entry| match entry {
             Entry::Installed(manifest) if !manifest.kind.is_encoder() => Some(manifest.name.clone()),
@@ -180,7 +189,8 @@ impl Shown {
         names.sort();
         names.dedup();
         let automatic = [(CounterChoice::Automatic, "Automatic".to_owned())];
-        let models = names.into_iter().map(|name| (CounterChoice::Model(name.clone()), format!("Tokens of {name}")));
+        let models =
+            names.into_iter().map(|name| (CounterChoice::Model(name.clone()), format!("Tokens of {name}")));
         let words = [(CounterChoice::Words, "Words".to_owned())];
         let listed = automatic.into_iter().chain(models).chain(words);
         let listed = listed.map(|(choice, name)| {
@@ -199,7 +209,8 @@ impl Shown {
     /// Progress or trouble.
     fn state(&mut self, ui: &mut Ui, dense: bool, commands: &mut Vec<Command>) {
         if let Some(reading) = self.made.pending() {
-            let slow = self.made.value().is_none() || reading.total > 64 || &*reading.step == "Loading the encoder";
+            let slow =
+                self.made.value().is_none() || reading.total > 64 || &*reading.step == "Loading the encoder";
             if slow && kit::working(ui, &reading, "Making the prompt") {
                 self.made.cancel();
             }
@@ -242,7 +253,8 @@ fn said(made: &Made, unit: &str) -> Vec<(Notice, String)> {
             all.push((Notice::Warning, format!("The record fell back to the bare input: {reason}.")));
         }
         PromptStatus::InputTooLong { over } => {
-            let words = format!("The input alone is {over} {unit} too long; it is left whole and without entries.");
+            let words =
+                format!("The input alone is {over} {unit} too long; it is left whole and without entries.");
             all.push((Notice::Warning, words));
         }
         PromptStatus::Personalized | PromptStatus::Plain => {}
@@ -292,7 +304,9 @@ fn budget(ui: &mut Ui, made: &Made, retriever: &str, unit: &str) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         ui.label(theme::strong(total));
-        for (name, tokens, color) in parts.into_iter().filter(|(name, tokens, _)| *tokens > 0 || *name == "Input") {
+        for (name, tokens, color) in
+            parts.into_iter().filter(|(name, tokens, _)| *tokens > 0 || *name == "Input")
+        {
             ui.add_space(6.0);
             let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
             ui.painter().rect(dot, 2.0, color, (1.0, colors.line), egui::StrokeKind::Inside);
@@ -311,7 +325,8 @@ fn entries(ui: &mut Ui, made: &Made, unit: &str) {
     let unit = capital(unit);
     let heads = ["", "Entry", unit.as_str(), "Text kept", "At most", "Left out"];
     let widths = [28.0, 120.0, 64.0, 72.0, 64.0];
-    let rows: Vec<[String; 6]> = made.entries.iter().zip(1..).map(|(entry, rank)| cells(entry, rank)).collect();
+    let rows: Vec<[String; 6]> =
+        made.entries.iter().zip(1..).map(|(entry, rank)| cells(entry, rank)).collect();
     for (at, row) in std::iter::once(&heads.map(str::to_owned)).chain(&rows).enumerate() {
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 22.0), Sense::hover());
         let color = if at == 0 { colors(ui).weak } else { colors(ui).text };
@@ -331,7 +346,8 @@ fn entries(ui: &mut Ui, made: &Made, unit: &str) {
         }
         painter.hline(rect.x_range(), rect.bottom() - 0.5, (1.0, colors(ui).line));
         let words = row.iter().zip(heads).filter(|(text, _)| !text.is_empty());
-        let words: Vec<String> = words.map(|(text, head)| if at == 0 { text.clone() } else { format!("{head} {text}") }).collect();
+        let words: Vec<String> =
+            words.map(|(text, head)| if at == 0 { text.clone() } else { format!("{head} {text}") }).collect();
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Row, true, words.join(", ").trim()));
     }
 }

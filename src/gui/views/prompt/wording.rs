@@ -27,7 +27,9 @@ pub(super) fn assign(templates: &Templates, task: Task, name: &str) -> Templates
     };
     all.insert(task, name.to_owned());
     let has_own = |task: Task, name: &str| {
-        name.parse().map_or(true, |preset: Preset| preset != Preset::Official && Template::preset(task, preset).is_some())
+        name.parse().map_or(true, |preset: Preset| {
+            preset != Preset::Official && Template::preset(task, preset).is_some()
+        })
     };
     all.retain(|task, name| has_own(*task, name));
     if all.is_empty() { Templates::default() } else { Templates::PerTask(all) }
@@ -188,7 +190,10 @@ mod tests {
     fn faults_name_their_line_and_what_is_known() {
         let sound = Template::preset(Task::Lamp4, Preset::Official).unwrap().to_toml().unwrap();
         assert_eq!(check(&sound, Task::Lamp4), Ok(()));
-        let fault = check(&sound.replace("for \\\"{text}\\\"", "for {txt}").replace("{text}\" '", "{txt}\" '"), Task::Lamp4);
+        let fault = check(
+            &sound.replace("for \\\"{text}\\\"", "for {txt}").replace("{text}\" '", "{txt}\" '"),
+            Task::Lamp4,
+        );
         let fault = fault.unwrap_err();
         assert!(fault.line.is_some() && fault.words.contains("{text}"), "{fault:?}");
         assert!(check(&sound, Task::Lamp3).unwrap_err().words.contains("LaMP-4"));

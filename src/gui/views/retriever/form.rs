@@ -219,8 +219,12 @@ impl Form {
         for _ in 0..64 {
             match &mut other {
                 RetrieverConfig::Random { seed, .. } => *seed += 1,
-                RetrieverConfig::Bm25(options) => options.k1 = ((options.k1 - 0.1) * 1000.0).round().max(0.0) / 1000.0,
-                RetrieverConfig::Dense(dense) => dense.max_tokens = Some(dense.max_tokens.map_or(256, |most| most + 1)),
+                RetrieverConfig::Bm25(options) => {
+                    options.k1 = ((options.k1 - 0.1) * 1000.0).round().max(0.0) / 1000.0
+                }
+                RetrieverConfig::Dense(dense) => {
+                    dense.max_tokens = Some(dense.max_tokens.map_or(256, |most| most + 1))
+                }
                 RetrieverConfig::RecencyPlus { other } => **other = RetrieverConfig::FullText {},
                 RetrieverConfig::Fusion { c, .. } => *c += 1.0,
                 _ => return,
@@ -254,10 +258,13 @@ impl Form {
         kit::card_frame(ui, false).fill(colors(ui).ground).inner_margin(8).show(ui, |ui| {
             tight(ui);
             let config = kind.first(encoders);
-            let impossible = needs_dates(&config) && dates.is_some_and(|dates| dates.datasets > 0 && dates.dated == 0);
+            let impossible =
+                needs_dates(&config) && dates.is_some_and(|dates| dates.datasets > 0 && dates.dated == 0);
             let mut on = false;
             let short = kind.first_text(encoders);
-            ui.add_enabled_ui(!impossible, |ui| row(ui, &mut on, kind.name(), &short, |ui| ui.add_space(32.0)));
+            ui.add_enabled_ui(!impossible, |ui| {
+                row(ui, &mut on, kind.name(), &short, |ui| ui.add_space(32.0))
+            });
             if on {
                 self.add(shared, short, asked, commands);
             }
@@ -273,16 +280,24 @@ impl Form {
         });
     }
 
-    fn by_short_form(&mut self, ui: &mut Ui, shared: &Shared, asked: &mut Asked, commands: &mut Vec<Command>) {
+    fn by_short_form(
+        &mut self,
+        ui: &mut Ui,
+        shared: &Shared,
+        asked: &mut Asked,
+        commands: &mut Vec<Command>,
+    ) {
         ui.add_space(4.0);
         ui.horizontal(|ui| {
             let name = ui.label(theme::weak(ui, "Or by its short form"));
             let edit = TextEdit::singleline(&mut self.short).hint_text("rrf(bm25,recency)");
-            let response = ui.add(edit.desired_width((ui.available_width() - 70.0).max(80.0))).labelled_by(name.id);
+            let response =
+                ui.add(edit.desired_width((ui.available_width() - 70.0).max(80.0))).labelled_by(name.id);
             if response.changed() {
                 self.problem = None;
             }
-            let entered = response.lost_focus() && ui.input(|input| input.key_pressed(eframe::egui::Key::Enter));
+            let entered =
+                response.lost_focus() && ui.input(|input| input.key_pressed(eframe::egui::Key::Enter));
             let clicked = kit::button_if(ui, !self.short.trim().is_empty(), "", "Add").clicked();
             if (entered || clicked) && !self.short.trim().is_empty() {
                 match self.short.parse::<RetrieverConfig>() {
@@ -325,7 +340,8 @@ fn row(ui: &mut Ui, on: &mut bool, name: &str, short: &str, right: impl FnOnce(&
                 ui.style_mut().wrap_mode = Some(eframe::egui::TextWrapMode::Truncate);
                 let response = ui.checkbox(on, text);
                 let ticked = *on;
-                response.widget_info(|| WidgetInfo::selected(eframe::egui::Role::CheckBox, true, ticked, name));
+                response
+                    .widget_info(|| WidgetInfo::selected(eframe::egui::Role::CheckBox, true, ticked, name));
             });
         });
     });
@@ -340,7 +356,9 @@ fn notes(ui: &mut Ui, kind: Kind, config: &RetrieverConfig, dates: Option<&Dates
     let words = match (datasets, dated) {
         (0, _) => return,
         (_, 0) => "Impossible with the open data: no entry has a date. The time setting has them.".to_owned(),
-        (all, some) if some < all => format!("Only for the {some} of {all} datasets whose entries have dates."),
+        (all, some) if some < all => {
+            format!("Only for the {some} of {all} datasets whose entries have dates.")
+        }
         _ => return,
     };
     let color = if *dated == 0 { colors(ui).warning } else { colors(ui).weak };

@@ -145,7 +145,9 @@ pub(super) fn read_k(text: &str) -> Result<Vec<usize>, String> {
         match part.parse::<usize>() {
             Ok(k) if all.contains(&k) => {}
             Ok(k) => all.push(k),
-            Err(_) => return Err(format!("`{part}` is not a number of entries. Give whole numbers, such as 1, 4.")),
+            Err(_) => {
+                return Err(format!("`{part}` is not a number of entries. Give whole numbers, such as 1, 4."));
+            }
         }
     }
     if all.is_empty() { Err("Give at least one number of entries, such as 4.".to_owned()) } else { Ok(all) }

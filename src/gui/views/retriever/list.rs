@@ -2,7 +2,8 @@
 
 use eframe::egui::text::{LayoutJob, TextFormat, TextWrapping};
 use eframe::egui::{
-    Align2, Color32, FontFamily, FontId, Pos2, Rect, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
+    Align2, Color32, FontFamily, FontId, Pos2, Rect, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2,
+    vec2,
 };
 
 use crate::gui::preview::Ranked;
@@ -78,7 +79,13 @@ impl List<'_> {
         painter.hline(rect.x_range(), rect.bottom() - 0.5, line);
         let ink = if retrieved { colors.text } else { colors.weak };
         let plain = |size: f32| FontId::new(size, FontFamily::Proportional);
-        painter.text(pos2(rect.left() + 40.0, rect.top() + 15.0), Align2::RIGHT_CENTER, rank, plain(13.0), ink);
+        painter.text(
+            pos2(rect.left() + 40.0, rect.top() + 15.0),
+            Align2::RIGHT_CENTER,
+            rank,
+            plain(13.0),
+            ink,
+        );
         // Where two lists share the width, the words have a line of their own beneath the figures.
         let narrow = rect.width() < NARROW;
         let mut left = rect.left() + 50.0;
@@ -88,10 +95,17 @@ impl List<'_> {
         }
         let right = self.right_end(ui, rect, entry, rank, narrow);
         if narrow {
-            let room = Rect::from_min_max(pos2(rect.left() + 50.0, rect.top() + 26.0), rect.max - vec2(26.0, 2.0));
-            one_line(ui, room, entry.title.as_deref().filter(|title| !title.is_empty()).unwrap_or(&entry.text), ink);
+            let room =
+                Rect::from_min_max(pos2(rect.left() + 50.0, rect.top() + 26.0), rect.max - vec2(26.0, 2.0));
+            one_line(
+                ui,
+                room,
+                entry.title.as_deref().filter(|title| !title.is_empty()).unwrap_or(&entry.text),
+                ink,
+            );
         } else {
-            let room = Rect::from_min_max(pos2(left, rect.top() + 6.0), pos2(right - 8.0, rect.bottom() - 4.0));
+            let room =
+                Rect::from_min_max(pos2(left, rect.top() + 6.0), pos2(right - 8.0, rect.bottom() - 4.0));
             words(ui, room, entry, ink, colors.weak);
         }
         response.widget_info(|| {
@@ -144,7 +158,8 @@ impl List<'_> {
                 Some(there) => format!("Place {there} by {name}, place {rank} here."),
                 None => format!("Not ranked by {name}."),
             };
-            ui.interact(spot, ui.scope_id().with((self.id, rank, "shift")), Sense::hover()).on_hover_text(words);
+            ui.interact(spot, ui.scope_id().with((self.id, rank, "shift")), Sense::hover())
+                .on_hover_text(words);
             right -= 48.0;
         }
         let reference = self.ranked.sample.reference.as_deref();
@@ -223,7 +238,12 @@ fn words(ui: &Ui, room: Rect, entry: &ProfileEntry, ink: Color32, weak: Color32)
         None => (0.0, ink, plain, 2),
     };
     job.append(&text, 0.0, TextFormat::simple(font, color));
-    job.wrap = TextWrapping { max_width: room.width(), max_rows: rows, break_anywhere: rows == 1, ..TextWrapping::default() };
+    job.wrap = TextWrapping {
+        max_width: room.width(),
+        max_rows: rows,
+        break_anywhere: rows == 1,
+        ..TextWrapping::default()
+    };
     let galley = ui.painter().layout_job(job);
     ui.painter().galley(pos2(room.left(), room.top() + top), galley, color);
 }
@@ -236,6 +256,9 @@ mod tests {
     fn a_glance_is_one_line_and_bounded() {
         assert_eq!(glance(" a\n b "), "a b");
         assert!(glance(&"\u{e9}".repeat(100_000)).chars().count() <= GLANCE);
-        assert_eq!((figure(3.21449), figure(0.016_39), figure(0.0)), ("3.214".into(), "0.0164".into(), "0.000".into()));
+        assert_eq!(
+            (figure(3.21449), figure(0.016_39), figure(0.0)),
+            ("3.214".into(), "0.0164".into(), "0.000".into())
+        );
     }
 }

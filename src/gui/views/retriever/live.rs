@@ -45,7 +45,9 @@ impl Live {
 
     fn retriever(&self, shared: &Shared) -> String {
         let retrievers = &shared.experiment().retrieval.retrievers;
-        let shown = self.shown.as_ref().filter(|shown| retrievers.contains(shown) || shown.parse::<crate::retrieval::RetrieverConfig>().is_ok());
+        let shown = self.shown.as_ref().filter(|shown| {
+            retrievers.contains(shown) || shown.parse::<crate::retrieval::RetrieverConfig>().is_ok()
+        });
         shown.cloned().unwrap_or_else(|| first_retriever(shared))
     }
 
@@ -58,14 +60,19 @@ impl Live {
         if !cx.shown {
             return;
         }
-        if self.left.value().is_some_and(|ranked| self.entry.is_some_and(|entry| entry >= ranked.sample.profile.len())) {
+        if self
+            .left
+            .value()
+            .is_some_and(|ranked| self.entry.is_some_and(|entry| entry >= ranked.sample.profile.len()))
+        {
             self.entry = None;
         }
         let all = numbers_of_entries(shared);
         let k = self.k.filter(|k| all.contains(k)).unwrap_or(all[0]);
         let use_date = shared.experiment().retrieval.use_date;
         let shown = self.retriever(shared);
-        let sides = [Some((&mut self.left, shown)), self.against.clone().map(|against| (&mut self.right, against))];
+        let sides =
+            [Some((&mut self.left, shown)), self.against.clone().map(|against| (&mut self.right, against))];
         for (loadable, retriever) in sides.into_iter().flatten() {
             let subject = RankSubject { sample: key.clone(), retriever, k, use_date };
             let (own, dataset, index) = (subject.clone(), sample.dataset.clone(), sample.index);
@@ -77,7 +84,11 @@ impl Live {
     }
 
     pub(super) fn ui(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
-        if self.bar.show(ui, shared, "what a retriever finds in a person\u{2019}s history", commands).is_none() {
+        if self
+            .bar
+            .show(ui, shared, "what a retriever finds in a person\u{2019}s history", commands)
+            .is_none()
+        {
             return;
         }
         self.query(ui);
@@ -92,7 +103,10 @@ impl Live {
         let room = ui.available_rect_before_wrap();
         let width = (room.width() - GUTTER) / 2.0;
         let mut seen: [Seen; 2] = Default::default();
-        let sides = [(&mut self.left, &shown, right.as_ref(), &against), (&mut self.right, &against, left.as_ref(), &shown)];
+        let sides = [
+            (&mut self.left, &shown, right.as_ref(), &against),
+            (&mut self.right, &against, left.as_ref(), &shown),
+        ];
         for (at, (loadable, name, other, other_name)) in sides.into_iter().enumerate() {
             let x = room.left() + (width + GUTTER) * at as f32;
             let rect = egui::Rect::from_min_size(pos2(x, room.top()), vec2(width, room.height()));
@@ -103,7 +117,8 @@ impl Live {
                 seen[at] = side(ui, loadable, name, other, &mut self.entry, commands);
             });
         }
-        let gutter = egui::Rect::from_min_size(pos2(room.left() + width, room.top()), vec2(GUTTER, room.height()));
+        let gutter =
+            egui::Rect::from_min_size(pos2(room.left() + width, room.top()), vec2(GUTTER, room.height()));
         links(ui, gutter, &seen, self.entry);
     }
 
@@ -137,7 +152,9 @@ impl Live {
                     ui.label(theme::caption(ui, words).color(colors.warning));
                 }
                 if let Some(reference) = &ranked.sample.reference {
-                    ui.add(Label::new(theme::weak(ui, format!("Reference: {}", glance(reference)))).truncate());
+                    ui.add(
+                        Label::new(theme::weak(ui, format!("Reference: {}", glance(reference)))).truncate(),
+                    );
                 }
             });
     }
@@ -160,9 +177,11 @@ impl Live {
                 self.shown = Some(chosen);
             }
             choose_k(ui, shared, &mut self.k);
-            let label = self.against.as_deref().map_or_else(|| "Compare with\u{2026}".to_owned(), retriever_name);
+            let label =
+                self.against.as_deref().map_or_else(|| "Compare with\u{2026}".to_owned(), retriever_name);
             let others = all.iter().filter(|short| *short != shown);
-            let listed = others.map(|short| (short.clone(), retriever_name(short), Some(short) == self.against.as_ref()));
+            let listed = others
+                .map(|short| (short.clone(), retriever_name(short), Some(short) == self.against.as_ref()));
             if let Some(chosen) = choose(ui, "Compare with", &label, 150.0, listed) {
                 self.against = Some(chosen);
             }
@@ -184,26 +203,32 @@ impl Live {
         let Some(entry) = ranked.sample.profile.get(index) else { return };
         let frame = Frame::new().fill(colors(ui).raised).inner_margin(Margin::same(12)).corner_radius(6);
         let most = (ui.available_height() * 0.5).max(80.0);
-        Panel::bottom("entry in full").frame(frame).resizable(true).default_size(150.0_f32.min(most)).max_size(most).show(ui, |ui| {
-            ui.set_width(ui.available_width());
-            ui.horizontal(|ui| {
-                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    if kit::icon_button(ui, icons::X, "Close the entry").clicked() {
-                        self.entry = None;
-                    }
-                    let facts = [Some(entry.id.as_str()), entry.label.as_deref(), entry.date.as_deref()];
-                    let facts: Vec<String> = facts.into_iter().flatten().map(glance).collect();
-                    ui.label(theme::weak(ui, facts.join("  \u{b7}  ")));
-                    ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                        let title = entry.title.as_deref().map_or_else(|| format!("Entry {}", entry.id), glance);
-                        ui.add(Label::new(theme::strong(title)).truncate());
+        Panel::bottom("entry in full")
+            .frame(frame)
+            .resizable(true)
+            .default_size(150.0_f32.min(most))
+            .max_size(most)
+            .show(ui, |ui| {
+                ui.set_width(ui.available_width());
+                ui.horizontal(|ui| {
+                    ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                        if kit::icon_button(ui, icons::X, "Close the entry").clicked() {
+                            self.entry = None;
+                        }
+                        let facts = [Some(entry.id.as_str()), entry.label.as_deref(), entry.date.as_deref()];
+                        let facts: Vec<String> = facts.into_iter().flatten().map(glance).collect();
+                        ui.label(theme::weak(ui, facts.join("  \u{b7}  ")));
+                        ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                            let title =
+                                entry.title.as_deref().map_or_else(|| format!("Entry {}", entry.id), glance);
+                            ui.add(Label::new(theme::strong(title)).truncate());
+                        });
                     });
                 });
+                ScrollArea::vertical().id_salt(("entry", index)).auto_shrink(false).show(ui, |ui| {
+                    ui.add(Label::new(&entry.text).wrap().selectable(true));
+                });
             });
-            ScrollArea::vertical().id_salt(("entry", index)).auto_shrink(false).show(ui, |ui| {
-                ui.add(Label::new(&entry.text).wrap().selectable(true));
-            });
-        });
     }
 }
 
@@ -226,7 +251,8 @@ fn side(
     });
     if let Some(reading) = loadable.pending() {
         // What comes at once needs no bar.
-        let slow = loadable.value().is_none() || reading.total > 64 || &*reading.step == "Loading the encoder";
+        let slow =
+            loadable.value().is_none() || reading.total > 64 || &*reading.step == "Loading the encoder";
         if slow && kit::working(ui, &reading, &format!("Ranking by {name}")) {
             loadable.cancel();
         }

@@ -61,7 +61,8 @@ fn bm25_options(ui: &mut Ui, options: &mut Bm25Options) -> bool {
         let epsilon = DragValue::new(&mut options.epsilon).range(0.0..=1000.0).speed(0.005).max_decimals(3);
         number(ui, "epsilon", epsilon);
         if *options != Bm25Options::default()
-            && kit::icon_button(ui, icons::ARROW_COUNTER_CLOCKWISE, "Back to the benchmark\u{2019}s values").clicked()
+            && kit::icon_button(ui, icons::ARROW_COUNTER_CLOCKWISE, "Back to the benchmark\u{2019}s values")
+                .clicked()
         {
             *options = Bm25Options::default();
         }
@@ -74,21 +75,28 @@ fn dense_options(ui: &mut Ui, dense: &mut DenseConfig, encoders: &[String]) -> b
     ui.horizontal(|ui| {
         if !encoders.is_empty() {
             let listed = encoders.iter().map(|name| (name.clone(), name.clone(), *name == dense.model));
-            let shown = if encoders.contains(&dense.model) { dense.model.clone() } else { "Installed".to_owned() };
+            let shown =
+                if encoders.contains(&dense.model) { dense.model.clone() } else { "Installed".to_owned() };
             if let Some(chosen) = choose(ui, "Installed encoder", &shown, 120.0, listed) {
                 dense.model = chosen;
             }
         }
         let width = (ui.available_width() - 8.0).max(80.0);
         let mut name = dense.model.clone();
-        if settled(ui, "Encoder", "Name or folder of an encoder", &mut name, width) && !name.trim().is_empty() {
+        if settled(ui, "Encoder", "Name or folder of an encoder", &mut name, width) && !name.trim().is_empty()
+        {
             dense.model = name.trim().to_owned();
         }
     });
     ui.horizontal_wrapped(|ui| {
-        let poolings = [(None, "Model\u{2019}s pooling"), (Some(Pooling::Mean), "Mean"), (Some(Pooling::Cls), "First token")];
+        let poolings = [
+            (None, "Model\u{2019}s pooling"),
+            (Some(Pooling::Mean), "Mean"),
+            (Some(Pooling::Cls), "First token"),
+        ];
         pick(ui, "Pooling", &mut dense.pooling, &poolings);
-        let lengths = [(None, "Model\u{2019}s length"), (Some(true), "Length 1"), (Some(false), "As they are")];
+        let lengths =
+            [(None, "Model\u{2019}s length"), (Some(true), "Length 1"), (Some(false), "As they are")];
         pick(ui, "Vectors", &mut dense.normalize, &lengths);
     });
     ui.horizontal_wrapped(|ui| {
@@ -156,7 +164,8 @@ fn fusion_options(
     let removable = members.len() > 1;
     for (at, member) in members.iter_mut().enumerate() {
         ui.horizontal_top(|ui| {
-            if kit::icon_button_if(ui, removable, icons::X, &format!("Take out member {}", at + 1)).clicked() {
+            if kit::icon_button_if(ui, removable, icons::X, &format!("Take out member {}", at + 1)).clicked()
+            {
                 leaves = Some(at);
             }
             ui.vertical(|ui| changed |= within(ui, member, encoders, &format!("Member {}", at + 1), depth));
