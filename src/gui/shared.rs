@@ -12,7 +12,9 @@ use super::runner::Runner;
 use super::store_watch::StoreWatch;
 use crate::dataset::{Catalog, OpenOptions};
 use crate::model::registry::Entry;
+use crate::record::{RunId, RunRecord, RunStatus};
 use crate::run::{Experiment, Places, Workplace};
+use crate::store::StoredExperiment;
 
 pub use super::store_watch::Snapshot;
 
@@ -80,6 +82,17 @@ impl Shared {
     /// The datasets that are open, once they are read.
     pub fn catalog(&self) -> Option<&Arc<Catalog>> {
         self.catalog.value()
+    }
+
+    /// Stored experiments of which runs were broken off, and are nobody's work now.
+    pub fn broken_off(&self) -> impl Iterator<Item = &StoredExperiment> {
+        let store = &self.store;
+        let open = |run: &&RunRecord| {
+            matches!(run.status, RunStatus::Planned | RunStatus::Running | RunStatus::Interrupted)
+                && !store.claimed.contains(&run.id)
+        };
+        let open: Vec<RunId> = store.runs.iter().filter(open).map(|run| run.id).collect();
+        store.experiments.iter().filter(move |stored| stored.runs.iter().any(|run| open.contains(run)))
     }
 
     /// A copy of the draft to be changed and sent back with [`super::command::Command::Edit`].

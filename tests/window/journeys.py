@@ -118,7 +118,7 @@ def first_start(program, display, folder, out):
     window.key("ctrl+7", wait=2)
     window.picture(out / "journey-results.png")
     table = folder / "table of the window.csv"
-    window.command("Export the table", wait=1)
+    window.command("Export the results", wait=1)
     window.key("ctrl+a")
     window.type(str(table))
     window.key("Return")

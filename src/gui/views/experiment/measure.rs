@@ -90,10 +90,14 @@ impl Measuring {
         self.trouble = None;
         let wake = ctx.clone();
         let (workplace, store) = (shared.workplace.clone(), shared.places.store.clone());
-        self.job = Some(Job::start("measure", move || wake.request_repaint(), move |cancel, progress| {
-            let folder = Folder::beside(&store)?;
-            cells.iter().map(|cell| measured(cell, &folder, &workplace, cancel, progress)).collect()
-        }));
+        self.job = Some(Job::start(
+            "measure",
+            move || wake.request_repaint(),
+            move |cancel, progress| {
+                let folder = Folder::beside(&store)?;
+                cells.iter().map(|cell| measured(cell, &folder, &workplace, cancel, progress)).collect()
+            },
+        ));
     }
 }
 
@@ -131,7 +135,8 @@ fn measured(
     let name = cell.spec.model.name.clone();
     progress.start(&format!("loading {name}"), 0);
     let part = |range: std::ops::Range<usize>| {
-        let positions: Vec<u32> = cell.positions.iter().copied().skip(range.start).take(range.len()).collect();
+        let positions: Vec<u32> =
+            cell.positions.iter().copied().skip(range.start).take(range.len()).collect();
         let mut part = Cell { positions: positions.into(), ..cell.clone() };
         // Another spec, so that it is a run of its own.
         part.spec.dataset.limit = Some(range.end);

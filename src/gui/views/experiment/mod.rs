@@ -312,10 +312,18 @@ impl ExperimentView {
         if survey.columns.is_empty() {
             let draft = shared.experiment();
             let (title, text, words, screen) = match draft.models.is_empty() {
-                true => ("No model yet", "Choose what answers; rules need no download.", "Go to Model", Screen::Model),
-                false => {
-                    ("No retriever yet", "Choose what of a profile the model gets to see.", "Go to Retriever", Screen::Retriever)
-                }
+                true => (
+                    "No model yet",
+                    "Choose what answers; rules need no download.",
+                    "Go to Model",
+                    Screen::Model,
+                ),
+                false => (
+                    "No retriever yet",
+                    "Choose what of a profile the model gets to see.",
+                    "Go to Retriever",
+                    Screen::Retriever,
+                ),
             };
             if kit::empty(ui, icons::GRID_FOUR, title, text, Some(words)) {
                 commands.push(Command::Go(screen));
@@ -337,7 +345,8 @@ impl ExperimentView {
                     *tick = switched.on;
                 }
             }
-            let experiment = shared.edited(|experiment| ticks.write(experiment, &survey.rows, &survey.columns));
+            let experiment =
+                shared.edited(|experiment| ticks.write(experiment, &survey.rows, &survey.columns));
             commands.push(Command::Edit { what: "cells", experiment });
         }
         ui.add_space(4.0);
@@ -532,7 +541,8 @@ fn memory(ui: &mut Ui, survey: &Survey) {
     let Some(memory) = &survey.memory else { return };
     let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
     let free = survey.free.map_or_else(String::new, |free| format!(", {} is free", gb(free)));
-    let text = format!("{}  {} of memory for {}{free}", icons::CPU, gb(memory.needed), last_part(&memory.model));
+    let text =
+        format!("{}  {} of memory for {}{free}", icons::CPU, gb(memory.needed), last_part(&memory.model));
     if survey.free.is_some_and(|free| memory.needed > free) {
         let text = format!("{text}: too little. Choose a smaller model, batch or prompt length.");
         kit::notice(ui, Notice::Warning, &text, None);
