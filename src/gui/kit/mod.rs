@@ -301,7 +301,7 @@ pub fn progress(ui: &mut Ui, part: Option<f32>, width: f32, words: &str) -> Resp
 /// How far a job is: what it does now, a bar, and a button to cancel it; tells whether that was clicked.
 pub fn working(ui: &mut Ui, reading: &ProgressReading, words: &str) -> bool {
     let mut canceled = false;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
         progress(ui, part, 160.0, words);
         let step = if reading.step.is_empty() { words } else { &reading.step };

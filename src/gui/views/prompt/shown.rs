@@ -100,7 +100,7 @@ impl Shown {
             match made.chat.as_ref().filter(|_| in_chat) {
                 Some(Ok(chat)) => {
                     let words = format!(
-                        "{} tokens with the chat template. Its prompt is what is read of the bare one.",
+                        "{} tokens under the chat template, which holds what is read of the bare prompt",
                         chat.tokens
                     );
                     ui.label(theme::caption(ui, words));
@@ -147,23 +147,16 @@ impl Shown {
             }
             choose_k(ui, shared, &mut self.k);
             self.counters(ui, shared);
+        });
+        // A row of its own: what stands in a frame does not wrap.
+        ui.horizontal(|ui| {
             if self.counter.value().is_some_and(|counter| counter.chat.is_some()) {
                 let mut chat = self.shows_chat();
                 if kit::segmented(ui, &mut chat, &[(false, "Bare", None), (true, "Chat template", None)]) {
                     self.chat = Some(chat);
                 }
             }
-            let made = self.made.value();
-            if kit::button_if(ui, made.is_some(), icons::COPY, "Copy prompt").clicked()
-                && let Some(made) = made
-            {
-                let read = made.prompt.lost.as_ref().map_or(made.prompt.text.len(), |lost| lost.start);
-                let text = match made.chat.as_ref().filter(|_| self.shows_chat()) {
-                    Some(Ok(chat)) => chat.text.clone(),
-                    _ => made.prompt.text.get(..read).unwrap_or_default().to_owned(),
-                };
-                commands.push(Command::Copy { text, said: "Copied what the model reads".to_owned() });
-            }
+            self.copy(ui, commands);
         });
         if let Some(note) = self.counter.value().and_then(|counter| counter.note.as_ref()) {
             ui.horizontal_wrapped(|ui| {
@@ -173,6 +166,20 @@ impl Shown {
                     commands.push(Command::Go(Screen::Model));
                 }
             });
+        }
+    }
+
+    fn copy(&self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let made = self.made.value();
+        if kit::button_if(ui, made.is_some(), icons::COPY, "Copy prompt").clicked()
+            && let Some(made) = made
+        {
+            let read = made.prompt.lost.as_ref().map_or(made.prompt.text.len(), |lost| lost.start);
+            let text = match made.chat.as_ref().filter(|_| self.shows_chat()) {
+                Some(Ok(chat)) => chat.text.clone(),
+                _ => made.prompt.text.get(..read).unwrap_or_default().to_owned(),
+            };
+            commands.push(Command::Copy { text, said: "Copied what the model reads".to_owned() });
         }
     }
 
