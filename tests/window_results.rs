@@ -13,7 +13,7 @@ use std::process::Command as Process;
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use lamplight::gui::command::{Command, Screen};
-use lamplight::lamp::Task;
+use lamplight::lamp::{Setting, Task};
 use lamplight::record::{RunId, RunStatus};
 use lamplight::report::{MetricChoice, ResultTable, TableOptions, words};
 use lamplight::run::Experiment;
@@ -201,7 +201,7 @@ fn two_runs_are_compared_over_their_tasks() {
             .find(|run| {
                 let spec = &run.spec;
                 spec.dataset.task == Task::Lamp3
-                    && spec.dataset.setting == lamplight::lamp::Setting::User
+                    && spec.dataset.setting == Setting::User
                     && spec.retriever.config == config
                     && spec.retriever.k == k
             })
@@ -269,7 +269,9 @@ fn files_equal_the_command_lines() {
     }
     window.click("Close the panel");
     window.click("Charts");
-    for (kind, name) in [("Scores", "scores"), ("Over k", "k"), ("Profile size", "profile"), ("Confusion", "confusion")] {
+    for (kind, name) in
+        [("Scores", "scores"), ("Over k", "k"), ("Profile size", "profile"), ("Confusion", "confusion")]
+    {
         window.click(kind);
         window.click("Export\u{2026}");
         for (file, end) in [("Chart as SVG", "svg"), ("Chart as PNG", "png")] {
@@ -289,27 +291,51 @@ fn files_equal_the_command_lines() {
 fn a_submission_is_checked_and_written() {
     let mut window = filled();
     let folder = tempfile::tempdir().unwrap();
-    let ids: Vec<RunId> = window
-        .harness
-        .state()
-        .shared()
-        .store
-        .runs
-        .iter()
-        .filter(|run| run.spec.retriever.is_none() && run.spec.dataset.setting == lamplight::lamp::Setting::User)
-        .map(|run| run.id)
-        .collect();
-    assert_eq!(ids.len(), 2);
-    window.push(Command::ShowResults(ids));
+    let mut whole = experiment();
+    whole.name = "Whole".to_owned();
+    whole.data[0].limit = None;
+    whole.data[0].settings = vec![Setting::User];
+    whole.retrieval.retrievers = vec!["none".to_owned()];
+    window.push(Command::Start(whole));
+    window.push(Command::Go(Screen::Results));
+    window.until("the end of the runs", |window| {
+        let shared = window.harness.state().shared();
+        let runs = &shared.store.runs;
+        shared.runner.is_idle() && runs.len() == 14 && runs.iter().all(|run| run.status == RunStatus::Done)
+    });
+    let of = |window: &Window, limit: Option<usize>| -> Vec<RunId> {
+        let runs = &window.harness.state().shared().store.runs;
+        let meant = runs.iter().filter(|run| {
+            let spec = &run.spec;
+            spec.retriever.is_none() && spec.dataset.setting == Setting::User && spec.dataset.limit == limit
+        });
+        meant.map(|run| run.id).collect()
+    };
+    let (part, whole) = (of(&window, Some(20)), of(&window, None));
+    assert_eq!((part.len(), whole.len()), (2, 2));
+    window.push(Command::ShowResults(part));
     window.wait_for("2 chosen runs");
     window.click("Export\u{2026}");
     window.click("Submission zip");
-    replace_text(&mut window, "File to write", folder.path().join("own.zip").to_str().unwrap());
+    let (own, terminal) = (folder.path().join("own.zip"), folder.path().join("terminal.zip"));
+    replace_text(&mut window, "File to write", own.to_str().unwrap());
     replace_text(&mut window, "Questions of the submission", window::sample_set().to_str().unwrap());
     window.click("Write the file");
-    // The runs are over 20 of the questions.
     window.wait_for("lacks outputs for");
-    assert!(!folder.path().join("own.zip").exists());
+    assert!(!own.exists());
+    window.push(Command::ShowResults(whole.clone()));
+    window.harness.step();
+    window.click("Write the file");
+    let there = own.clone();
+    window.until("the zip", move |_| there.is_file());
+    let ids: Vec<String> = whole.iter().map(|run| run.0.to_string()).collect();
+    let set = window::sample_set();
+    let mut arguments = vec!["export"];
+    arguments.extend(ids.iter().map(String::as_str));
+    arguments.extend(["--format", "submission", "--out", terminal.to_str().unwrap()]);
+    arguments.extend(["--questions", set.to_str().unwrap()]);
+    said(&window, &arguments);
+    assert!(fs::read(&own).unwrap() == fs::read(&terminal).unwrap(), "the zips differ");
 }
 
 #[test]

@@ -402,7 +402,10 @@ fn what_is_pointed_at_lies_where_it_is_drawn() {
                 }
                 (scene::Form::Path { points, .. }, "published") => {
                     let count = points.len() as f64;
-                    (points.iter().map(|p| p.0).sum::<f64>() / count, points.iter().map(|p| p.1).sum::<f64>() / count)
+                    (
+                        points.iter().map(|p| p.0).sum::<f64>() / count,
+                        points.iter().map(|p| p.1).sum::<f64>() / count,
+                    )
                 }
                 _ => continue,
             };
@@ -440,13 +443,19 @@ fn bars_points_and_cells_tell_what_they_are() {
     let scores = told("scores-user");
     assert_eq!(scores.len(), 8 * 7);
     let value = value(Task::Lamp3, Metric::Mae, 2, 0.0);
-    let expected = format!("LaMP-3 user, BM25, k 4: MAE {value:.3} [{:.3}, {:.3}], n 5,993", value - 0.021, value + 0.021);
+    let expected = format!(
+        "LaMP-3 user, BM25, k 4: MAE {value:.3} [{:.3}, {:.3}], n 5,993",
+        value - 0.021,
+        value + 0.021
+    );
     assert!(scores.contains(&expected), "{expected} is not among {scores:#?}");
     let published = told("scores-both");
     assert!(published.iter().any(|words| words.starts_with("LaMP-4, published: ")), "{published:#?}");
     assert!(told("k-one").iter().any(|words| words.starts_with("LaMP-3 user, BM25, k 16: MAE ")));
     assert!(told("k-one").iter().any(|words| words.starts_with("LaMP-3 user, Non-personalized: MAE ")));
-    assert!(told("profile").iter().any(|words| words.contains("profile entries: ") && words.contains(" gain ")));
+    assert!(
+        told("profile").iter().any(|words| words.contains("profile entries: ") && words.contains(" gain "))
+    );
     assert!(told("confusion").iter().any(|words| words.contains("reference 5, prediction none: ")));
     assert!(told("tuning").iter().any(|words| words.ends_with(" on dev, chosen")));
 }

@@ -206,7 +206,8 @@ fn choose(all: Vec<Series>, cells: impl Fn(&Series) -> usize) -> (Vec<Series>, V
         let ordinary =
             |series: &Series| !matches!(series.column.method, Method::Tuned | Method::NonPersonalized);
         let places = || kept.iter().enumerate().rev().filter(|(_, series)| crowded(series));
-        let emptiest = places().filter(|(_, series)| ordinary(series)).min_by_key(|(_, series)| cells(series));
+        let emptiest =
+            places().filter(|(_, series)| ordinary(series)).min_by_key(|(_, series)| cells(series));
         let Some((at, _)) = emptiest.or_else(|| places().next()) else { break };
         kept.remove(at);
     }
