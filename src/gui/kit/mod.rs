@@ -253,6 +253,7 @@ pub fn search_field(ui: &mut Ui, text: &mut String, hint: &str, width: f32) -> R
                 let edit = TextEdit::singleline(text)
                     .frame(Frame::NONE)
                     .hint_text(hint)
+                    .align(Align2::LEFT_CENTER)
                     .desired_width((width - 56.0 - cross).max(40.0));
                 let mut response = ui.add(edit);
                 if !text.is_empty() && icon_button(ui, icons::X, "Clear the search").clicked() {

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Confusion, GainSeries, confusion_chart, gain_bins, k_chart, profile_chart, scores_chart, tuning_chart};
 use super::spec::ChartSpec;
+use super::{
+    Confusion, GainSeries, confusion_chart, gain_bins, k_chart, profile_chart, scores_chart, tuning_chart,
+};
 use crate::lamp::{Metric, Task};
 use crate::record::{Column, Prediction, RetrieverSpec, RunId, RunRecord, RunSpec, RunStatus, Tuning};
 use crate::report::{Method, MetricChoice, Note, ResultTable, TableOptions, method_name};

@@ -32,8 +32,8 @@ pub use hits::Hit;
 pub use profile::{GainBin, GainSeries, gain_bins, profile_chart};
 pub use scores::{MOST_SERIES, k_chart, scores_chart};
 pub use spec::{
-    About, Axis, Bar, BarPlot, BarRow, Better, ChartSpec, HeatCell, HeatPlot, Line, LinePlot, Mark, Paint, Panel, Plot,
-    Point, Tick,
+    About, Axis, Bar, BarPlot, BarRow, Better, ChartSpec, HeatCell, HeatPlot, Line, LinePlot, Mark, Paint,
+    Panel, Plot, Point, Tick,
 };
 pub use theme::{Color, Theme, UnknownTheme, method_color};
 pub use tuning::tuning_chart;

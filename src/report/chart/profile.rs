@@ -6,9 +6,9 @@ use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::super::Method;
+use super::super::words;
 use super::scale::count;
 use super::scores::{MOST_SERIES, metric_axis};
-use super::super::words;
 use super::spec::{About, Axis, Better, ChartSpec, Line, LinePlot, Paint, Panel, Plot, Point, Tick};
 use crate::lamp::{Metric, Setting, Split, Task};
 use crate::record::{Column, RunId, Training};

@@ -305,7 +305,8 @@ fn about(
     let label = |column: &MethodColumn| {
         if several_models { format!("{}, {}", series.model.label(), column.label()) } else { column.label() }
     };
-    let task = place.mark.as_ref().map_or_else(|| place.task.to_string(), |mark| format!("{} ({mark})", place.task));
+    let task =
+        place.mark.as_ref().map_or_else(|| place.task.to_string(), |mark| format!("{} ({mark})", place.task));
     let ends = whisker(cell).map(|(low, high)| {
         format!(" [{}, {}]", metric_value(place.metric, low), metric_value(place.metric, high))
     });

@@ -243,7 +243,8 @@ impl ChartSpec {
                 Plot::Lines(plot) => {
                     plot.ticks.retain(|tick| tick.at.is_finite());
                     for line in &mut plot.lines {
-                        line.from = line.from.take().filter(|point| point.at.is_finite() && point.value.is_finite());
+                        line.from =
+                            line.from.take().filter(|point| point.at.is_finite() && point.value.is_finite());
                         line.from.iter_mut().for_each(|point| interval(&mut point.interval));
                         line.points.retain(|point| point.at.is_finite() && point.value.is_finite());
                         line.points.iter_mut().for_each(|point| interval(&mut point.interval));

@@ -177,7 +177,12 @@ impl InspectView {
         let chosen = self.form().sort;
         let combo = egui::ComboBox::from_id_salt("inspect-sort")
             .selected_text(chosen.words())
-            .width(104.0)
+            .width(116.0)
+            .icon(|ui, rect, visuals, _open| {
+                let font = egui::FontId::proportional(12.0);
+                let align = egui::Align2::CENTER_CENTER;
+                ui.painter().text(rect.center(), align, icons::CARET_DOWN, font, visuals.text_color());
+            })
             .show_ui(ui, |ui| {
                 for sort in Sort::ALL {
                     if (sort != Sort::Difference || compared)

@@ -49,7 +49,7 @@ impl InspectView {
     /// The whole column.
     pub(super) fn list(&mut self, ui: &mut Ui) {
         let width = ui.available_width();
-        let field = kit::search_field(ui, &mut self.form.search, "Search ids, answers, inputs", width);
+        let field = kit::search_field(ui, &mut self.form.search, "Search ids, answers, inputs", width + 14.0);
         if std::mem::take(&mut self.list.focus_search) {
             field.request_focus();
         }
@@ -61,37 +61,9 @@ impl InspectView {
             field.surrender_focus();
         }
         let listed = self.listed().cloned();
-        ui.horizontal(|ui| {
-            let running = self.record.as_ref().is_some_and(|run| run.samples > run.totals.done);
-            let text = match (&listed, &self.record) {
-                (Some(listed), Some(run)) => {
-                    let (shown, all) = (listed.order.rows.len() as u64, listed.rows.len() as u64);
-                    let of = if shown == all { String::new() } else { format!("{} of ", grouped(shown)) };
-                    let left = if running {
-                        format!(", {} to come", grouped(run.samples - run.totals.done))
-                    } else {
-                        String::new()
-                    };
-                    let plural = if all == 1 { "" } else { "s" };
-                    format!("{of}{} sample{plural}{left}", grouped(all))
-                }
-                _ => String::new(),
-            };
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.spacing_mut().item_spacing.x = 2.0;
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    // Right to left: the arrow stands at the very right.
-                    ui.scope(|ui| {
-                        ui.with_layout(Layout::left_to_right(Align::Center), |ui| self.sorting(ui))
-                    });
-                });
-                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    ui.add(Label::new(theme::caption(ui, text)).truncate());
-                });
-            });
-        });
+        self.count_and_order(ui, listed.as_deref());
         self.pending(ui);
-        let hints = 26.0;
+        let hints = 42.0;
         let height = (ui.available_height() - hints).max(60.0);
         ui.allocate_ui(vec2(width, height), |ui| {
             ui.set_min_height(height);
@@ -112,6 +84,26 @@ impl InspectView {
                 kit::key(ui, "p");
                 ui.label(theme::caption(ui, "pin"));
             }
+        });
+    }
+
+    /// How many samples are listed, and in which order.
+    fn count_and_order(&mut self, ui: &mut Ui, listed: Option<&Listed>) {
+        let words = match (listed, &self.record) {
+            (Some(listed), Some(run)) => {
+                let (shown, all) = (listed.order.rows.len() as u64, listed.rows.len() as u64);
+                let of = if shown == all { String::new() } else { format!("{} of ", grouped(shown)) };
+                let left = run.samples.saturating_sub(run.totals.done);
+                let left = if left == 0 { String::new() } else { format!(", {} to come", grouped(left)) };
+                let plural = if all == 1 { "" } else { "s" };
+                format!("{of}{} sample{plural}{left}", grouped(all))
+            }
+            _ => String::new(),
+        };
+        ui.add(Label::new(theme::weak(ui, words)).truncate());
+        ui.horizontal(|ui| {
+            ui.label(theme::caption(ui, "Sorted by"));
+            self.sorting(ui);
         });
     }
 

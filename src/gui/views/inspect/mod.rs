@@ -254,6 +254,7 @@ impl InspectView {
 
     fn want_source(&mut self, cx: &Cx<'_>, run: &RunRecord) {
         let fingerprint = run.spec.dataset.fingerprint.clone();
+        self.source.poll();
         if let Some(Found::There(dataset)) = self.source.value_of(&fingerprint).map(|found| (**found).clone())
             && !self.known.iter().any(|(known, _)| *known == fingerprint)
         {

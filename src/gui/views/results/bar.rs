@@ -98,7 +98,8 @@ fn splits(ui: &mut Ui, choice: &mut Choice, shared: &Shared) {
     if there.len() < 2 && choice.split.is_none() {
         return;
     }
-    let words = |split: Option<Split>| split.map_or("All splits".to_owned(), |split| format!("{split} split"));
+    let words =
+        |split: Option<Split>| split.map_or("All splits".to_owned(), |split| format!("{split} split"));
     let chosen = words(choice.split);
     let split = &mut choice.split;
     list(ui, "Split", &chosen, 90.0, |ui| {

@@ -123,7 +123,8 @@ impl Choice {
 
     /// Whether nothing is left out by it.
     pub fn is_everything(&self) -> bool {
-        let shown = Self { metrics: self.metrics, published: self.published, oracle: self.oracle, ..Self::default() };
+        let shown =
+            Self { metrics: self.metrics, published: self.published, oracle: self.oracle, ..Self::default() };
         *self == shown
     }
 

@@ -208,7 +208,8 @@ impl Drawing<'_> {
         let place = Rect::from_min_max(pos2(seen.left(), y), pos2(right, y + TITLE));
         let title = pos2(seen.left() + PAD, y + TITLE - 6.0);
         painter.text(title, Align2::LEFT_BOTTOM, &block.title, heavy(13.0), self.colors.text);
-        let label = ui.interact(place.intersect(seen), ui.scope_id().with(("block", &block.title)), Sense::hover());
+        let label =
+            ui.interact(place.intersect(seen), ui.scope_id().with(("block", &block.title)), Sense::hover());
         label.widget_info(|| WidgetInfo::labeled(Role::Label, true, &block.title));
         y += TITLE;
         painter.hline(seen.left()..=right, y - 0.5, Stroke::new(1.0, self.colors.line));
@@ -373,11 +374,7 @@ impl Drawing<'_> {
             // The words stay in sight as long as any of their columns.
             let middle = (left.max(over.left()) + end.min(over.right())) / 2.0;
             inside.text(pos2(middle, area.top() + 2.0), Align2::CENTER_TOP, words, heavy(13.0), colors.text);
-            inside.hline(
-                left + PAD..=end - PAD,
-                area.top() + 20.5,
-                Stroke::new(1.0, colors.line),
-            );
+            inside.hline(left + PAD..=end - PAD, area.top() + 20.5, Stroke::new(1.0, colors.line));
         }
         for (number, head) in self.sheet.heads.iter().enumerate() {
             let (left, end) = self.column(number);
@@ -417,12 +414,7 @@ impl Drawing<'_> {
 
 /// A hollow diamond, as in charts.
 fn diamond(painter: &Painter, at: Pos2, half: f32, color: Color32) {
-    let points = vec![
-        at - vec2(0.0, half),
-        at + vec2(half, 0.0),
-        at + vec2(0.0, half),
-        at - vec2(half, 0.0),
-    ];
+    let points = vec![at - vec2(0.0, half), at + vec2(half, 0.0), at + vec2(0.0, half), at - vec2(half, 0.0)];
     painter.add(Shape::closed_line(points, Stroke::new(1.0, color)));
 }
 

@@ -249,7 +249,10 @@ fn notes(ui: &mut Ui, sheet: &Sheet, open: &mut bool) {
             ui.label(theme::caption(ui, note));
         }
         if !sheet.published.is_empty() {
-            ui.label(theme::caption(ui, "\u{25c7} Published figures of the same task, setting, split and metric:"));
+            ui.label(theme::caption(
+                ui,
+                "\u{25c7} Published figures of the same task, setting, split and metric:",
+            ));
             for line in &sheet.published {
                 ui.label(theme::caption(ui, line));
             }

@@ -280,7 +280,11 @@ fn slot(section: &Section, model: String, row: &Row, columns: &[MethodColumn], a
         let run = cell.as_ref()?.runs.first()?.id;
         (column.method == Method::NonPersonalized).then_some(run)
     });
-    let run = cell.runs.first().map(|run| run.id).filter(|_| columns.get(at).is_some_and(|column| column.method != Method::Oracle));
+    let run = cell
+        .runs
+        .first()
+        .map(|run| run.id)
+        .filter(|_| columns.get(at).is_some_and(|column| column.method != Method::Oracle));
     Slot::Figure(Box::new(Shown {
         figure,
         spread: words::spread(metric, cell),
@@ -338,7 +342,10 @@ fn facts(row: &Row, cell: &TableCell) -> Vec<(&'static str, String)> {
             }
         };
         facts.push(("test", format!("{name}, on {} common samples", test.samples)));
-        facts.push(("p", format!("{}, Holm {}", words::p_value(test.result.p()), words::p_value(test.p_holm))));
+        facts.push((
+            "p",
+            format!("{}, Holm {}", words::p_value(test.result.p()), words::p_value(test.p_holm)),
+        ));
     }
     if let Some(choice) = &cell.choice {
         let text = words::choice(cell).unwrap_or_default();
