@@ -16,13 +16,19 @@ impl InspectView {
     /// Moves by keys, unless someone types.
     pub(super) fn keys(&mut self, ui: &Ui) {
         let ctx = ui.ctx();
+        // Escape has taken the keys from whatever had them before anything is drawn: what counts is who had them last.
+        let focused = ctx.memory(|memory| memory.focused().is_some());
+        let had_focus = std::mem::replace(&mut self.list.had_focus, focused);
+        if std::mem::take(&mut self.list.typing) && ctx.input(|input| input.key_pressed(Key::Escape)) {
+            self.form.search.clear();
+            return;
+        }
         if ctx.text_edit_focused() || Popup::is_any_open(ctx) {
             return;
         }
-        let focused = ctx.memory(|memory| memory.focused().is_some());
         let pressed = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
         // Arrows and Enter belong to the control that has the keys, if one has.
-        let free = |key| !focused && pressed(key);
+        let free = |key| !focused && !had_focus && pressed(key);
         let mut step = 0;
         if pressed(Key::J) || free(Key::ArrowDown) {
             step = 1;

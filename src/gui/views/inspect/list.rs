@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use eframe::egui::{
-    self, Align, Key, Label, Layout, Rect, RichText, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo,
-    pos2, vec2,
+    self, Align, Label, Layout, Rect, RichText, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2,
+    vec2,
 };
 
 use super::filter::Sort;
@@ -23,6 +23,10 @@ pub(super) struct ListState {
     pub bring: bool,
     /// The search is to have the keys.
     pub focus_search: bool,
+    /// The search has the keys.
+    pub typing: bool,
+    /// Something had the keys when the last frame was drawn.
+    pub had_focus: bool,
     /// Of which list and which position the place below is.
     placed: Option<(Arc<Listed>, Option<u32>, Option<usize>)>,
     offset: f32,
@@ -56,10 +60,7 @@ impl InspectView {
         if field.changed() {
             self.list.bring = true;
         }
-        if field.has_focus() && ui.input(|input| input.key_pressed(Key::Escape)) {
-            self.form.search.clear();
-            field.surrender_focus();
-        }
+        self.list.typing = field.has_focus();
         let listed = self.listed().cloned();
         self.count_and_order(ui, listed.as_deref());
         self.pending(ui);

@@ -126,7 +126,7 @@ impl InspectView {
         if self.against.is_some() {
             self.beside = true;
         }
-        self.selected = position;
+        self.selected = position.or(self.selected);
         self.list.bring = true;
     }
 
@@ -342,6 +342,9 @@ impl View for InspectView {
         if let Some(trouble) = &shared.store.trouble {
             kit::trouble(ui, trouble, None);
             return;
+        }
+        if shared.store.version == 0 {
+            return; // nobody has looked into the store yet
         }
         if shared.store.runs.is_empty() {
             nothing(ui, shared, commands);
