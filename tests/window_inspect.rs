@@ -97,6 +97,13 @@ impl Place {
     }
 }
 
+/// Folds a section.
+fn fold(window: &mut Window, title: &str) {
+    let role = eframe::egui::Role::DisclosureTriangle;
+    window.harness.get_by_role_and_label(role, title).click();
+    window.harness.step();
+}
+
 /// How many samples there are of each mark, counted from the store by hand.
 fn by_hand(places: &Places, run: &RunRecord, against: Option<&RunRecord>) -> BTreeMap<&'static str, usize> {
     let metric = run.spec.dataset.task.primary_metric();
@@ -236,7 +243,9 @@ fn one_sample_is_shown_whole() {
     place.window.wait_for(row.reference.as_ref().unwrap());
     place.window.wait_for(&format!("{} tokens of at most 700", parts.tokens));
     place.window.wait_for("Struck out: not in the reference.");
-    // The profile is read from the data, the retrieved entries first.
+    // The profile is read from the data, the retrieved entries first; the texts above it can be folded.
+    fold(&mut place.window, "Input");
+    fold(&mut place.window, "Prompt");
     for (rank, entry) in row.retrieved.iter().enumerate() {
         let score = entry.score.unwrap();
         place.window.wait_for(&format!("Retrieved {}: entry {}, score {score:.3}", rank + 1, entry.id));
@@ -357,6 +366,8 @@ fn what_is_stored_is_shown_where_the_data_are_gone_or_changed() {
     window.push(Command::Inspect(Inspection { run: run.id, position: Some(0), against: None }));
     window.wait(&format!("Sample {}", row.sample_id));
     window.wait_for("The data have changed since the run");
+    fold(&mut window, "Input");
+    fold(&mut window, "Prompt");
     window.wait_for(&format!("Retrieved 1: entry {}", row.retrieved[0].id));
     window.wait_for(row.reference.as_ref().unwrap());
     drop(window);

@@ -252,6 +252,7 @@ pub fn search_field(ui: &mut Ui, text: &mut String, hint: &str, width: f32) -> R
                 let cross = if text.is_empty() { 0.0 } else { 28.0 };
                 let edit = TextEdit::singleline(text)
                     .frame(Frame::NONE)
+                    .align(Align2::LEFT_CENTER)
                     .hint_text(hint)
                     .align(Align2::LEFT_CENTER)
                     .desired_width((width - 56.0 - cross).max(40.0));
@@ -322,6 +323,15 @@ pub fn number(ui: &mut Ui, text: impl Into<WidgetText>) -> Response {
 pub fn section<R>(ui: &mut Ui, title: &str, right: impl FnOnce(&mut Ui) -> R) -> R {
     ui.horizontal(|ui| {
         ui.label(theme::section(title));
+        ui.with_layout(Layout::right_to_left(Align::Center), right).inner
+    })
+    .inner
+}
+
+/// A small title over a part of a card, with what belongs to its right end.
+pub fn section_small<R>(ui: &mut Ui, title: &str, right: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.horizontal(|ui| {
+        ui.label(theme::overline(ui, title));
         ui.with_layout(Layout::right_to_left(Align::Center), right).inner
     })
     .inner

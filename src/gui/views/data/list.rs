@@ -12,7 +12,7 @@ use egui_extras::{Column, TableRow};
 use super::checks::{CheckState, Checks, Counts};
 use super::download::DownloadPage;
 use super::rows::{Facts, Row};
-use super::{Ask, Opened, about, findings, take};
+use super::{Ask, Opened, about, findings, take, words};
 use crate::dataset::FindingKind;
 use crate::gui::command::Command;
 use crate::gui::kit::{self, PathField, PathKind};
@@ -29,6 +29,8 @@ const WITH_PATHS: f32 = 940.0;
 pub(super) struct ListState {
     /// Open once files are asked for.
     pub path: Option<PathField>,
+    /// The one that is there while nothing is open.
+    pub first: PathField,
     /// Datasets whose findings are open, by their keys.
     pub open: HashSet<String>,
     /// Whose findings are to be brought into view.
@@ -78,7 +80,7 @@ impl ListPage<'_> {
                 return;
             }
             self.ways_in(ui, state);
-            if let Some(reading) = shared.catalog.pending()
+            if let Some(reading) = shared.catalog.pending().map(in_bytes)
                 && kit::working(ui, &reading, "Opening the data")
             {
                 self.commands.push(Command::CancelData);
@@ -124,8 +126,7 @@ impl ListPage<'_> {
             let width = ui.available_width().min(640.0);
             ui.allocate_ui_with_layout(vec2(width, 0.0), egui::Layout::top_down(Align::Min), |ui| {
                 kit::card(ui, |ui| {
-                    let path = state.path.get_or_insert_default();
-                    open_path(ui, path, self.commands);
+                    open_path(ui, &mut state.first, self.commands);
                 });
                 ui.add_space(4.0);
                 ui.horizontal(|ui| {
@@ -243,9 +244,10 @@ impl ListPage<'_> {
         let (paths, roomy) = (width >= WITH_PATHS, width >= 820.0);
         let opened = self.opened;
         let all = opened.rows.len() as f32 * (ROW + 2.0) + ROW + 6.0;
-        let most = all.min((ui.available_height() * 0.66).max(190.0));
+        let most = all.min((ui.available_height() - 132.0).max(190.0));
         ui.scope(|ui| {
             ui.spacing_mut().item_spacing = vec2(8.0, 2.0);
+            ui.spacing_mut().button_padding.y = 0.0;
             let mut table = kit::table(ui, "datasets")
                 .sense(Sense::click())
                 .column(Column::exact(20.0))
@@ -309,7 +311,7 @@ impl ListPage<'_> {
             }
         });
         line.col(|ui| {
-            let button = Button::new(task_words(ui, row)).frame(false).truncate().min_size(vec2(0.0, 20.0));
+            let button = Button::new(task_words(ui, row)).frame(false).truncate();
             let response = ui.add(button);
             kit::named(&response, Role::Button, true, &format!("Browse {}", row.name));
             if response.on_hover_text(format!("Browse its samples\n{}", row.files)).clicked() {
@@ -350,7 +352,7 @@ impl ListPage<'_> {
         line.col(|ui| self.check(ui, place, row, state));
         if paths {
             line.col(|ui| {
-                kit::cut(ui, theme::weak(ui, &row.path)).on_hover_text(&row.files);
+                kit::cut(ui, theme::weak(ui, &row.place)).on_hover_text(&row.files);
             });
         }
         if line.response().clicked() {
@@ -461,6 +463,15 @@ pub(super) fn found_words(ui: &Ui, counts: Counts) -> (&'static str, egui::Color
         Counts { notes: 1.., .. } => (icons::INFO, colors.weak, said),
         _ => (icons::CHECK, colors.weak, "nothing found".to_owned()),
     }
+}
+
+/// A reading of bytes that says how many.
+fn in_bytes(reading: ProgressReading) -> ProgressReading {
+    if reading.total == 0 {
+        return reading;
+    }
+    let (done, total) = (words::bytes(reading.done), words::bytes(reading.total));
+    ProgressReading { step: format!("{}, {done} of {total}", reading.step).into(), ..reading }
 }
 
 /// The task with its name.

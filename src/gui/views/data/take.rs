@@ -28,7 +28,7 @@ pub(super) fn as_others(taken: &[Option<Taking>]) -> Taking {
 pub(super) fn choice(ui: &mut Ui, opened: &Opened, shared: &Shared, commands: &mut Vec<Command>) {
     let here = opened.taken.iter().flatten().count();
     kit::section(ui, "Datasets", |ui| {
-        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.spacing_mut().item_spacing.x = 14.0;
         let mut chosen = None;
         if here > 0 && kit::quiet(ui, "", "Use none").clicked() {
             chosen = Some(vec![None; opened.rows.len()]);
@@ -68,7 +68,7 @@ pub(super) fn samples(ui: &mut Ui, opened: &Opened, shared: &Shared, commands: &
         return;
     }
     let mut taking = before;
-    ui.horizontal_wrapped(|ui| {
+    ui.horizontal(|ui| {
         ui.label("Samples of each dataset");
         let mut which = match (taking.limit, taking.seed) {
             (None, _) => Which::All,
@@ -96,6 +96,9 @@ pub(super) fn samples(ui: &mut Ui, opened: &Opened, shared: &Shared, commands: &
             let name = ui.label("seed");
             ui.add(DragValue::new(seed).range(0..=1_000_000_u64).speed(0.1)).labelled_by(name.id);
         }
+    });
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 16.0;
         ui.checkbox(&mut taking.skip_broken, "Skip broken records");
         ui.checkbox(&mut taking.unscored, "Answer samples without a reference");
     });

@@ -155,6 +155,12 @@ impl InspectView {
                     Some(count) => format!("{} {}", mark.words(), grouped(u64::from(count))),
                     None => mark.words().to_owned(),
                 };
+                let font = egui::TextStyle::Button.resolve(ui.style());
+                let size =
+                    ui.painter().layout_no_wrap(words.clone(), font, egui::Color32::PLACEHOLDER).size();
+                if size.x + 22.0 > ui.available_size_before_wrap().x {
+                    ui.end_row();
+                }
                 let response = ui.scope(|ui| {
                     if count == Some(0) && !on {
                         ui.set_opacity(0.6);

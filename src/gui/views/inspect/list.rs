@@ -216,6 +216,8 @@ enum Third {
 }
 
 const FIGURE: f32 = 56.0;
+/// What `fell back` and `input cut` take.
+const TAG: f32 = 58.0;
 
 fn heads(ui: &mut Ui, metric: Metric, third: Third) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 18.0), Sense::hover());
@@ -316,8 +318,12 @@ impl Line<'_> {
             () if rows.has(row, Mark::InputCut) => "input cut",
             () => "",
         };
-        let room = if tag.is_empty() { 0.0 } else { 52.0 };
         let id = text::one_line(text::start(rows.id(row), 80));
+        let font = egui::TextStyle::Body.resolve(cell.style());
+        let wide = cell.painter().layout_no_wrap(id.clone(), font, colors.text).size().x;
+        // Which sample it is comes first; the tag is among the words of the row in any case.
+        let tag = if wide + TAG > cell.available_width() { "" } else { tag };
+        let room = if tag.is_empty() { 0.0 } else { TAG };
         let width = (cell.available_width() - room).max(24.0);
         cell.scope(|ui| {
             ui.set_max_width(width);

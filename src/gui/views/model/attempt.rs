@@ -113,6 +113,9 @@ impl Attempt {
             }
             _ => None,
         };
+        // Taken before the field takes it for a new line.
+        let entered = rule.is_none()
+            && ui.input_mut(|input| input.consume_key(egui::Modifiers::COMMAND, egui::Key::Enter));
         match rule {
             None => self.prompt(ui),
             Some(_) => sample(ui, shared, commands),
@@ -131,10 +134,7 @@ impl Attempt {
         } else {
             ui.horizontal(|ui| {
                 let run = kit::primary_if(ui, ready, "Run").clicked();
-                let entered = ready
-                    && rule.is_none()
-                    && ui.input(|input| input.modifiers.command && input.key_pressed(egui::Key::Enter));
-                if run || entered {
+                if run || (entered && ready) {
                     self.start(ui.ctx(), card, settings, shared);
                 }
                 if let Some(loaded) = self.loaded.clone() {
@@ -174,7 +174,7 @@ impl Attempt {
             let value = self.prompt.clone();
             response.widget_info(|| {
                 let mut info = WidgetInfo::text_edit(true, "", &value, "");
-                info.label = Some("Prompt".to_owned());
+                info.label = Some("Prompt to try".to_owned());
                 info
             });
         });

@@ -1,8 +1,8 @@
 //! The cards of what can answer, and what is to be done with each.
 
 use eframe::egui::{
-    self, Align, Checkbox, Frame, Label, Layout, Margin, Response, RichText, Role, Sense, Stroke, Ui,
-    UiBuilder, WidgetInfo, vec2,
+    Align, Align2, FontId, Frame, Label, Layout, Margin, Response, RichText, Role, Sense, Stroke, StrokeKind,
+    Ui, UiBuilder, WidgetInfo, vec2,
 };
 
 use super::stock::{Card, Remains, Rest, What, explained};
@@ -69,13 +69,8 @@ pub(super) fn model(
     let response = surface(ui, &card.name, state, |ui| {
         ui.horizontal(|ui| {
             if state.usable {
-                let mut on = state.uses > 0;
-                let response = ui.add(Checkbox::without_text(&mut on));
-                let words = format!("Use {}", card.name);
-                response.widget_info(|| {
-                    WidgetInfo::selected(Role::CheckBox, true, state.uses > 0, words.as_str())
-                });
-                if response.on_hover_text(use_words(state.uses)).changed() {
+                let response = tick(ui, state.uses > 0, &format!("Use {}", card.name));
+                if response.on_hover_text(use_words(state.uses)).clicked() {
                     asked = Some(Asked::Use);
                 }
             }
@@ -171,6 +166,30 @@ pub(super) fn remains(
 
 const fn use_words(uses: usize) -> &'static str {
     if uses > 0 { "In the experiment; click to take it out" } else { "Take it into the experiment" }
+}
+
+/// A box to tick that is seen from afar, since it decides what runs.
+fn tick(ui: &mut Ui, on: bool, words: &str) -> Response {
+    let colors = colors(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(20.0, 20.0), Sense::click());
+    let edge = match (on, response.hovered() || response.has_focus()) {
+        (true, _) => colors.accent,
+        (false, true) => colors.text,
+        (false, false) => colors.weak,
+    };
+    let square = rect.shrink(1.0);
+    let painter = ui.painter();
+    painter.rect_filled(square, 4.0, if on { colors.accent } else { colors.ground });
+    painter.rect_stroke(square, 4.0, Stroke::new(1.0, edge), StrokeKind::Inside);
+    if on {
+        let font = FontId::proportional(14.0);
+        painter.text(square.center(), Align2::CENTER_CENTER, icons::CHECK, font, colors.on_accent);
+    }
+    if response.has_focus() {
+        painter.rect_stroke(rect.expand(1.0), 5.0, Stroke::new(1.0, colors.text), StrokeKind::Outside);
+    }
+    response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, on, words));
+    response
 }
 
 /// A card that can be clicked as a whole.

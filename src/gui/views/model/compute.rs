@@ -150,6 +150,7 @@ impl ComputeForm {
         }
         rows.push(("Files", facts.path.display().to_string()));
         egui::Grid::new("facts").num_columns(2).min_col_width(80.0).spacing([12.0, 4.0]).show(ui, |ui| {
+            ui.spacing_mut().interact_size.y = 18.0;
             for (what, value) in rows {
                 ui.label(theme::weak(ui, what));
                 kit::cut(ui, value);

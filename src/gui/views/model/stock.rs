@@ -59,13 +59,13 @@ impl Facts {
         let mut parts = vec![family(self.kind, &self.architecture), words::count(self.parameters)];
         parts.extend((!self.stored.is_empty()).then(|| self.stored.to_uppercase()));
         parts.extend(self.bytes.map(words::size));
-        parts.join("  \u{b7}  ")
+        parts.join(" \u{b7} ")
     }
 
     /// License and origin in a line.
     pub fn source(&self) -> String {
         let license = self.license.as_deref().unwrap_or("license not named");
-        format!("{license}  \u{b7}  {}", self.origin)
+        format!("{license} \u{b7} {}", self.origin)
     }
 }
 

@@ -1,20 +1,11 @@
 //! Sizes, counts and errors in the window's words.
 
+pub(super) use crate::gui::kit::bytes as size;
 use crate::gui::loadable::Trouble;
 use crate::model::ModelError;
 use crate::model::hub::HubError;
 use crate::model::registry::{RegistryError, Source};
 use crate::run::in_full;
-
-/// Bytes for a person, in decimal units.
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
 
 /// A count for a person: 77.0M, 11.1B.
 pub(super) fn count(number: u64) -> String {
@@ -95,9 +86,6 @@ mod tests {
         assert_eq!(capital("cannot read x"), "Cannot read x");
         assert_eq!(capital("google/flan-t5 is gone"), "google/flan-t5 is gone");
         assert_eq!(capital(""), "");
-        assert_eq!(
-            (size(999), size(1_499_000), count(76_961_152)),
-            ("999 B".into(), "1 MB".into(), "77.0M".into())
-        );
+        assert_eq!(count(76_961_152), "77.0M");
     }
 }

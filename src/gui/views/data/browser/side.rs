@@ -35,7 +35,7 @@ impl Browser {
         let width = ui.available_width();
         let hint = "Search samples and profiles";
         let before = self.query.clone();
-        let response = kit::search_field(ui, &mut self.query, hint, width);
+        let response = kit::search_field(ui, &mut self.query, hint, width + 12.0);
         if std::mem::take(&mut self.focus_search) {
             response.request_focus();
         }
@@ -72,9 +72,17 @@ impl Browser {
     /// How far the search is.
     fn readiness(&mut self, ui: &mut Ui) {
         if let Some(reading) = self.index.pending() {
-            if kit::working(ui, &reading, "Making the search ready") {
-                self.index.cancel();
-            }
+            let words = "Making the search ready";
+            ui.label(theme::caption(ui, format!("{words}\u{2026}")));
+            let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
+            ui.horizontal(|ui| {
+                let width = ui.available_width() - 90.0;
+                kit::progress(ui, part, width.max(60.0), words).on_hover_text(&*reading.step);
+                if kit::quiet(ui, icons::X, "Cancel").clicked() {
+                    self.index.cancel();
+                }
+            });
+            ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
         } else if let Some(trouble) = self.index.trouble() {
             let canceled = trouble.0 == crate::jobs::Canceled.to_string();
             let (kind, text) = match canceled {
