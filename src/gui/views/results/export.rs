@@ -175,6 +175,11 @@ impl Export {
         }
     }
 
+    /// Lets what is typed go to the file's path.
+    pub const fn focus(&mut self) {
+        self.path.focus();
+    }
+
     /// Draws the panel.
     pub fn show(&mut self, ui: &mut Ui, shared: &Shared, what: impl Fn() -> What) {
         let mut chosen = self.options.kind;
@@ -189,7 +194,7 @@ impl Export {
         ui.separator();
         self.own_options(ui);
         kit::label(ui, "File");
-        self.path.show(ui, PathKind::SaveFile, "File to write", "results", Some((end, &[end])));
+        let settled = self.path.show(ui, PathKind::SaveFile, "File to write", "results", Some((end, &[end])));
         self.options.path.clone_from(&self.path.text);
         let path = self.path.path();
         let submission = self.options.kind == FileKind::Submission;
@@ -199,7 +204,7 @@ impl Export {
             if kit::working(ui, &job.progress().read(), "Writing") {
                 job.cancel();
             }
-        } else if kit::primary_if(ui, ready, "Write the file").clicked()
+        } else if (kit::primary_if(ui, ready, "Write the file").clicked() || (settled && ready))
             && let Some(path) = path
         {
             self.start(ui.ctx(), shared, what(), path, false);

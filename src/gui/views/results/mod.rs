@@ -27,7 +27,7 @@ use self::picks::Picks;
 use self::sheet::Sheet;
 use self::tune::Tune;
 use super::{Action, Cx, View};
-use crate::gui::command::{Command, Screen};
+use crate::gui::command::{Command, Part, Screen};
 use crate::gui::kit;
 use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::memory::Memory;
@@ -215,6 +215,18 @@ impl View for ResultsView {
 
     fn actions(&self, _shared: &Shared) -> Vec<Action> {
         vec![Action { words: "Show all results".to_owned(), command: Command::ShowResults(Vec::new()) }]
+    }
+
+    fn show_part(&mut self, part: Part) {
+        match part {
+            Part::Table => self.kept.tab = Tab::Table,
+            Part::Charts => self.kept.tab = Tab::Charts,
+            Part::Export => {
+                self.side = Some(Side::Export);
+                self.export.focus();
+            }
+            Part::OpenData => {}
+        }
     }
 
     fn remember(&self, memory: &mut Memory) {
