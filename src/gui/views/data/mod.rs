@@ -8,6 +8,7 @@ mod download;
 mod findings;
 mod list;
 mod rows;
+mod table;
 mod take;
 mod taken;
 mod words;

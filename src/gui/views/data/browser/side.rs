@@ -62,7 +62,7 @@ impl Browser {
             let text = format!("No sample has the id {}.", words::beginning(id, 60).0);
             ui.label(egui::RichText::new(text).color(colors(ui).danger));
         }
-        self.readiness(ui);
+        ui.scope(|ui| self.readiness(ui));
         if self.found().is_some() {
             self.found_list(ui, shared);
         } else {
