@@ -12,7 +12,7 @@ use egui_extras::{Column, TableRow};
 use super::checks::{CheckState, Checks, Counts};
 use super::download::DownloadPage;
 use super::rows::{Facts, Row};
-use super::{Ask, Opened, about, findings, take};
+use super::{Ask, Opened, about, findings, take, words};
 use crate::dataset::FindingKind;
 use crate::gui::command::Command;
 use crate::gui::kit::{self, PathField, PathKind};
@@ -22,13 +22,15 @@ use crate::gui::theme::{self, ROW, colors, icons};
 use crate::jobs::ProgressReading;
 
 /// Narrower than this, the list leaves out the files' places.
-const WITH_PATHS: f32 = 940.0;
+const WITH_PATHS: f32 = 930.0;
 
 /// What the page itself remembers.
 #[derive(Default)]
 pub(super) struct ListState {
     /// Open once files are asked for.
     pub path: Option<PathField>,
+    /// The one that is there while nothing is open.
+    pub first: PathField,
     /// Datasets whose findings are open, by their keys.
     pub open: HashSet<String>,
     /// Whose findings are to be brought into view.
@@ -71,14 +73,15 @@ impl ListPage<'_> {
     pub fn ui(&mut self, ui: &mut Ui, state: &mut ListState) {
         let shared = self.shared;
         ScrollArea::vertical().id_salt("data list").auto_shrink(false).show(ui, |ui| {
-            ui.set_max_width(ui.available_width());
+            // Beside the bar of the area.
+            ui.set_max_width(ui.available_width() - 10.0);
             if shared.data_paths.is_empty() {
                 self.nothing_open(ui, state);
                 take::elsewhere(ui, self.opened, self.commands);
                 return;
             }
             self.ways_in(ui, state);
-            if let Some(reading) = shared.catalog.pending()
+            if let Some(reading) = shared.catalog.pending().map(in_bytes)
                 && kit::working(ui, &reading, "Opening the data")
             {
                 self.commands.push(Command::CancelData);
@@ -124,8 +127,7 @@ impl ListPage<'_> {
             let width = ui.available_width().min(640.0);
             ui.allocate_ui_with_layout(vec2(width, 0.0), egui::Layout::top_down(Align::Min), |ui| {
                 kit::card(ui, |ui| {
-                    let path = state.path.get_or_insert_default();
-                    open_path(ui, path, self.commands);
+                    open_path(ui, &mut state.first, self.commands);
                 });
                 ui.add_space(4.0);
                 ui.horizontal(|ui| {
@@ -243,9 +245,12 @@ impl ListPage<'_> {
         let (paths, roomy) = (width >= WITH_PATHS, width >= 820.0);
         let opened = self.opened;
         let all = opened.rows.len() as f32 * (ROW + 2.0) + ROW + 6.0;
-        let most = all.min((ui.available_height() * 0.66).max(190.0));
+        let most = all.min((ui.available_height() - 190.0).max(190.0));
         ui.scope(|ui| {
             ui.spacing_mut().item_spacing = vec2(8.0, 2.0);
+            ui.spacing_mut().button_padding.y = 0.0;
+            // No control is higher than its row.
+            ui.spacing_mut().interact_size.y = 20.0;
             let mut table = kit::table(ui, "datasets")
                 .sense(Sense::click())
                 .column(Column::exact(20.0))
@@ -309,7 +314,7 @@ impl ListPage<'_> {
             }
         });
         line.col(|ui| {
-            let button = Button::new(task_words(ui, row)).frame(false).truncate().min_size(vec2(0.0, 20.0));
+            let button = Button::new(task_words(ui, row)).frame(false).truncate();
             let response = ui.add(button);
             kit::named(&response, Role::Button, true, &format!("Browse {}", row.name));
             if response.on_hover_text(format!("Browse its samples\n{}", row.files)).clicked() {
@@ -350,7 +355,7 @@ impl ListPage<'_> {
         line.col(|ui| self.check(ui, place, row, state));
         if paths {
             line.col(|ui| {
-                kit::cut(ui, theme::weak(ui, &row.path)).on_hover_text(&row.files);
+                kit::cut(ui, theme::weak(ui, &row.place)).on_hover_text(&row.files);
             });
         }
         if line.response().clicked() {
@@ -414,6 +419,7 @@ impl ListPage<'_> {
             return;
         }
         ui.indent("findings", |ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
             for (place, row, checked) in checked {
                 let mut open = state.open.contains(&row.key);
                 let (_, _, words) = found_words(ui, checked.counts);
@@ -461,6 +467,15 @@ pub(super) fn found_words(ui: &Ui, counts: Counts) -> (&'static str, egui::Color
         Counts { notes: 1.., .. } => (icons::INFO, colors.weak, said),
         _ => (icons::CHECK, colors.weak, "nothing found".to_owned()),
     }
+}
+
+/// A reading of bytes that says how many.
+fn in_bytes(reading: ProgressReading) -> ProgressReading {
+    if reading.total == 0 {
+        return reading;
+    }
+    let (done, total) = (words::bytes(reading.done), words::bytes(reading.total));
+    ProgressReading { step: format!("{}, {done} of {total}", reading.step).into(), ..reading }
 }
 
 /// The task with its name.

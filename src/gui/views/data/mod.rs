@@ -54,6 +54,8 @@ struct Kept {
     download: Choice,
     /// The questions of the dataset that was browsed, and the sample.
     browsed: Option<(PathBuf, usize)>,
+    /// Paths whose datasets were offered to the experiment.
+    handled: Vec<PathBuf>,
 }
 
 /// What is open, as it was last read.
@@ -117,7 +119,7 @@ impl DataView {
         let kept: Kept = memory.screen("data");
         Self {
             download: DownloadPage::new(kept.download),
-            handled: memory.data.clone(),
+            handled: kept.handled,
             browsed: kept.browsed,
             ..Self::default()
         }
@@ -134,7 +136,8 @@ impl DataView {
         };
         if !same {
             let again = self.opened.catalog.is_some() && self.opened.roots == shared.data_paths;
-            self.opened.rows = catalog.map(|catalog| rows::rows(catalog)).unwrap_or_default();
+            self.opened.rows =
+                catalog.map(|catalog| rows::rows(catalog, &shared.data_paths)).unwrap_or_default();
             self.opened.catalog = catalog.cloned();
             self.opened.generation += 1;
             self.opened.roots.clone_from(&shared.data_paths);
@@ -186,6 +189,10 @@ impl DataView {
         let shared = cx.shared;
         let fresh = shared.data_paths.iter().any(|path| !self.handled.contains(path));
         self.handled.clone_from(&shared.data_paths);
+        if fresh && self.page == Page::Browse {
+            // Who opens something wants to see it.
+            self.page = Page::List;
+        }
         let has_data = shared.experiment().data.iter().any(|table| !table.paths.is_empty());
         if !fresh || has_data {
             return;
@@ -352,6 +359,7 @@ impl View for DataView {
             Some((questions, browser.sample()))
         });
         let browsed = browsed.or_else(|| self.browsed.clone());
-        memory.set_screen("data", &Kept { download: self.download.choice(), browsed });
+        let handled = self.handled.clone();
+        memory.set_screen("data", &Kept { download: self.download.choice(), browsed, handled });
     }
 }

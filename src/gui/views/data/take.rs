@@ -28,7 +28,7 @@ pub(super) fn as_others(taken: &[Option<Taking>]) -> Taking {
 pub(super) fn choice(ui: &mut Ui, opened: &Opened, shared: &Shared, commands: &mut Vec<Command>) {
     let here = opened.taken.iter().flatten().count();
     kit::section(ui, "Datasets", |ui| {
-        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.spacing_mut().item_spacing.x = 14.0;
         let mut chosen = None;
         if here > 0 && kit::quiet(ui, "", "Use none").clicked() {
             chosen = Some(vec![None; opened.rows.len()]);
@@ -68,7 +68,11 @@ pub(super) fn samples(ui: &mut Ui, opened: &Opened, shared: &Shared, commands: &
         return;
     }
     let mut taking = before;
-    ui.horizontal_wrapped(|ui| {
+    let height = ui.spacing().interact_size.y;
+    // As high as the choices, so that the words stand in their middle.
+    ui.spacing_mut().interact_size.y = height + 6.0;
+    ui.horizontal(|ui| {
+        ui.spacing_mut().interact_size.y = height;
         ui.label("Samples of each dataset");
         let mut which = match (taking.limit, taking.seed) {
             (None, _) => Which::All,
@@ -96,6 +100,10 @@ pub(super) fn samples(ui: &mut Ui, opened: &Opened, shared: &Shared, commands: &
             let name = ui.label("seed");
             ui.add(DragValue::new(seed).range(0..=1_000_000_u64).speed(0.1)).labelled_by(name.id);
         }
+    });
+    ui.spacing_mut().interact_size.y = height;
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 16.0;
         ui.checkbox(&mut taking.skip_broken, "Skip broken records");
         ui.checkbox(&mut taking.unscored, "Answer samples without a reference");
     });
@@ -170,6 +178,13 @@ pub(super) fn elsewhere(ui: &mut Ui, opened: &Opened, commands: &mut Vec<Command
 
 /// A box to tick, named for those who do not see its row.
 pub(super) fn tick(ui: &mut Ui, ticked: &mut bool, words: &str) -> bool {
+    // The row beneath lights up in the color that boxes have elsewhere.
+    let ground = theme::colors(ui).ground;
+    let line = egui::Stroke::new(1.0, theme::colors(ui).weak);
+    let widgets = &mut ui.visuals_mut().widgets;
+    for look in [&mut widgets.inactive, &mut widgets.hovered] {
+        (look.bg_fill, look.weak_bg_fill, look.bg_stroke) = (ground, ground, line);
+    }
     let response = ui.add(egui::Checkbox::without_text(ticked));
     let now = *ticked;
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, now, words));

@@ -1,31 +1,38 @@
 //! The choice above table and charts: which runs, by which metrics.
 
-use eframe::egui::{self, ComboBox, PopupCloseBehavior, Role, Ui};
+use eframe::egui::{ComboBox, PopupCloseBehavior, Role, Sense, Ui, vec2};
 
 use super::choice::{Choice, Metrics, Settings};
 use crate::gui::kit;
 use crate::gui::shared::Shared;
-use crate::gui::theme::icons;
+use crate::gui::theme::{CONTROL, icons};
 use crate::lamp::{Setting, Split};
 
 /// Letters of a name in a closed list.
 const NAME: usize = 28;
 
 /// Draws the choice.
-pub fn show(ui: &mut Ui, choice: &mut Choice, shared: &Shared) {
+pub fn show(ui: &mut Ui, choice: &mut Choice, metrics: &mut Metrics, table: bool, shared: &Shared) {
     ui.horizontal_wrapped(|ui| {
+        // All of a line stand on the middle of its highest, which would else be known too late.
+        ui.spacing_mut().item_spacing.x = 0.0;
+        ui.allocate_exact_size(vec2(0.0, CONTROL + 6.0), Sense::hover());
         ui.spacing_mut().item_spacing.x = 8.0;
         experiments(ui, choice, shared);
         settings(ui, choice, shared);
         splits(ui, choice, shared);
         models(ui, choice, shared);
-        let mut metrics = choice.metrics;
-        list(ui, "Metrics", metrics.words(), 150.0, |ui| {
+        let chosen = metrics.words();
+        list(ui, "Metrics", chosen, 150.0, |ui| {
             for (one, words) in Metrics::WORDS {
-                ui.selectable_value(&mut metrics, one, words);
+                ui.selectable_value(metrics, one, words);
             }
         });
-        choice.metrics = metrics;
+        if table {
+            ui.spacing_mut().item_spacing.x = 6.0;
+            kit::chip(ui, &mut choice.published, "Published");
+            kit::chip(ui, &mut choice.oracle, "Oracle");
+        }
         if !choice.runs.is_empty() {
             let words = match choice.runs.len() {
                 1 => "One chosen run".to_owned(),
@@ -146,5 +153,5 @@ fn models(ui: &mut Ui, choice: &mut Choice, shared: &Shared) {
         })
         .response;
     kit::named(&response, Role::ComboBox, true, &format!("Models: {chosen}"));
-    let _ = egui::Response::on_hover_text(response, format!("Models: {chosen}"));
+    response.on_hover_text(format!("Models: {chosen}"));
 }

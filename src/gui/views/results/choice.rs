@@ -120,21 +120,6 @@ impl Choice {
             metrics: metrics.unwrap_or_default(),
         }
     }
-
-    /// Whether nothing is left out by it.
-    pub fn is_everything(&self) -> bool {
-        let shown =
-            Self { metrics: self.metrics, published: self.published, oracle: self.oracle, ..Self::default() };
-        *self == shown
-    }
-
-    /// Its metrics as charts have them: each task's first where none is asked for.
-    pub fn chart_metrics(&self) -> MetricChoice {
-        match self.metrics {
-            Metrics::Usual | Metrics::First => first_metrics(),
-            Metrics::All => MetricChoice::All,
-        }
-    }
 }
 
 impl Chosen {

@@ -89,8 +89,9 @@ impl Widths {
         let mut left = 0.0;
         let mut columns = Vec::with_capacity(sheet.heads.len());
         for (number, head) in sheet.heads.iter().enumerate() {
-            let mut figure = 0.0_f32;
-            let mut tail = 0.0_f32;
+            // Figures that are to come shall not move what is there.
+            let mut figure = width(painter, "0.000", heavy(13.0));
+            let mut tail = width(painter, "±0.000", small()) + 4.0;
             let mut least =
                 head.lines.iter().map(|line| width(painter, line, heavy(12.0))).fold(64.0, f32::max) + 12.0;
             for slot in lines().filter_map(|line| line.cells.get(number)) {
@@ -291,6 +292,9 @@ impl Drawing<'_> {
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &shown.words));
         if response.hovered() || response.has_focus() {
             painter.rect_filled(cell.shrink(1.0), 4.0, colors.hover);
+        }
+        if response.gained_focus() {
+            response.scroll_to_me(None);
         }
         if response.has_focus() {
             let stroke = Stroke::new(1.0, colors.accent);

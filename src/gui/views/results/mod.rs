@@ -2,19 +2,30 @@
 //! to files.
 
 mod bar;
+mod charts;
 mod choice;
+mod compare;
+mod data;
+mod export;
 mod grid;
+mod picks;
 mod sheet;
+mod tune;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use eframe::egui::{self, Align, Frame, Layout, Margin, ScrollArea, Ui};
 use serde::{Deserialize, Serialize};
 
-use self::choice::Choice;
+use self::charts::{Charts, KINDS};
+use self::choice::{Choice, Metrics};
+use self::compare::Comparing;
+use self::export::{Clip, Export, What};
 use self::grid::Widths;
+use self::picks::Picks;
 use self::sheet::Sheet;
+use self::tune::Tune;
 use super::{Action, Cx, View};
 use crate::gui::command::{Command, Screen};
 use crate::gui::kit;
@@ -23,8 +34,12 @@ use crate::gui::memory::Memory;
 use crate::gui::shared::{Shared, Snapshot};
 use crate::gui::theme::{self, colors, icons};
 use crate::record::{RunId, RunStatus};
-use crate::report::{ResultTable, TableOptions};
+use crate::report::chart::ChartKind;
+use crate::report::{ResultTable, TableOptions, cite};
 use crate::store::Reader;
+
+/// The panel at the right, points wide.
+const SIDE: f32 = 340.0;
 
 /// The two ways to see results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,13 +55,43 @@ enum Tab {
 struct Kept {
     tab: Tab,
     choice: Choice,
+    chart: ChartKind,
+    chart_metrics: Metrics,
     notes: bool,
+    files: export::Options,
 }
 
 impl Default for Kept {
     fn default() -> Self {
         let choice = Choice { published: true, ..Choice::default() };
-        Self { tab: Tab::default(), choice, notes: true }
+        Self {
+            tab: Tab::default(),
+            choice,
+            chart: ChartKind::default(),
+            chart_metrics: Metrics::First,
+            notes: true,
+            files: export::Options::default(),
+        }
+    }
+}
+
+/// What is open at the right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Runs,
+    Tune,
+    Cite,
+    Export,
+}
+
+impl Side {
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Runs => "Pick runs",
+            Self::Tune => "Tune",
+            Self::Cite => "Cite",
+            Self::Export => "Export",
+        }
     }
 }
 
@@ -56,26 +101,38 @@ pub struct ResultsView {
     kept: Kept,
     sheet: Loadable<(PathBuf, Choice), Sheet>,
     widths: Option<Widths>,
+    charts: Charts,
+    side: Option<Side>,
+    picks: Picks,
+    tune: Tune,
+    export: Export,
+    comparing: Option<Comparing>,
+    /// The version of the store that the choice was held against.
+    looked_at: Option<u64>,
 }
 
 impl ResultsView {
     /// The screen as it was left.
     pub fn new(memory: &Memory) -> Self {
-        Self { kept: memory.screen("results"), ..Self::default() }
+        let kept: Kept = memory.screen("results");
+        Self { export: Export::new(kept.files.clone()), kept, ..Self::default() }
     }
 
     /// Shows these runs alone.
     pub fn show(&mut self, runs: Vec<RunId>) {
         let Choice { metrics, published, oracle, .. } = self.kept.choice;
         self.kept.choice = Choice { runs, metrics, published, oracle, ..Choice::default() };
+        self.comparing = None;
+        self.looked_at = None;
     }
 
     /// What the store no longer has cannot be chosen.
     fn keep_choice(&mut self, store: &Snapshot) {
-        let choice = &mut self.kept.choice;
-        if store.version == 0 || store.trouble.is_some() {
+        if store.version == 0 || store.trouble.is_some() || self.looked_at == Some(store.version) {
             return;
         }
+        self.looked_at = Some(store.version);
+        let choice = &mut self.kept.choice;
         if choice.experiment.is_some() && choice.stored(&store.experiments).is_none() {
             choice.experiment = None;
         }
@@ -89,7 +146,7 @@ impl ResultsView {
 }
 
 /// The table of what is chosen.
-fn make_sheet(store: &Snapshot, path: &std::path::Path, choice: &Choice) -> Result<Sheet, Trouble> {
+fn make_sheet(store: &Snapshot, path: &Path, choice: &Choice) -> Result<Sheet, Trouble> {
     let chosen = choice.chosen(&store.runs, &store.experiments, &store.tunings);
     let options = TableOptions {
         metrics: chosen.metrics(choice.metrics),
@@ -108,28 +165,41 @@ impl View for ResultsView {
     fn logic(&mut self, cx: &mut Cx<'_>) {
         self.keep_choice(&cx.shared.store);
         self.sheet.poll();
+        self.export.logic(cx.commands);
         let store = &cx.shared.store;
         if !cx.shown || store.runs.is_empty() || store.trouble.is_some() {
             return;
         }
-        let subject = self.subject(cx.shared);
-        let (snapshot, (path, choice)) = (Arc::clone(store), subject.clone());
-        self.sheet.want(cx.ctx, "result table", subject, store.version, move |_, _| {
-            make_sheet(&snapshot, &path, &choice)
-        });
+        if let Some(comparing) = &mut self.comparing {
+            comparing.want(cx);
+            return;
+        }
+        match self.kept.tab {
+            Tab::Table => {
+                let subject = self.subject(cx.shared);
+                let (snapshot, (path, choice)) = (Arc::clone(store), subject.clone());
+                self.sheet.want(cx.ctx, "result table", subject, store.version, move |_, _| {
+                    make_sheet(&snapshot, &path, &choice)
+                });
+            }
+            Tab::Charts => {
+                self.charts.want(cx, &self.kept.choice, self.kept.chart_metrics, self.kept.chart);
+            }
+        }
     }
 
     fn ui(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
         if nothing_yet(ui, shared, commands) {
             return;
         }
-        self.top(ui);
-        bar::show(ui, &mut self.kept.choice, shared);
-        ui.add_space(4.0);
-        match self.kept.tab {
-            Tab::Table => self.table(ui, shared, commands),
-            Tab::Charts => {}
+        if let Some(side) = self.side {
+            egui::Panel::right("results side")
+                .exact_size(SIDE)
+                .resizable(false)
+                .frame(Frame::new().inner_margin(Margin { left: 16, right: 0, top: 0, bottom: 0 }))
+                .show(ui, |ui| self.aside(ui, side, shared, commands));
         }
+        egui::CentralPanel::default().frame(Frame::NONE).show(ui, |ui| self.main(ui, shared, commands));
     }
 
     fn summary(&self, shared: &Shared) -> String {
@@ -144,7 +214,7 @@ impl View for ResultsView {
     }
 
     fn actions(&self, _shared: &Shared) -> Vec<Action> {
-        Vec::new()
+        vec![Action { words: "Show all results".to_owned(), command: Command::ShowResults(Vec::new()) }]
     }
 
     fn remember(&self, memory: &mut Memory) {
@@ -190,14 +260,131 @@ fn nothing_yet(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) -> boo
 }
 
 impl ResultsView {
-    fn top(&mut self, ui: &mut Ui) {
+    fn main(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
+        if let Some(comparing) = &mut self.comparing {
+            if comparing.show(ui, commands) {
+                self.comparing = None;
+            }
+            return;
+        }
+        self.top(ui, commands);
+        let charts = self.kept.tab == Tab::Charts;
+        let mut metrics = if charts { self.kept.chart_metrics } else { self.kept.choice.metrics };
+        bar::show(ui, &mut self.kept.choice, &mut metrics, !charts, shared);
+        if charts {
+            self.kept.chart_metrics = metrics;
+        } else {
+            self.kept.choice.metrics = metrics;
+        }
+        ui.add_space(4.0);
+        match self.kept.tab {
+            Tab::Table => self.table(ui, shared, commands),
+            Tab::Charts => match self.charts.show(ui, self.kept.chart, commands) {
+                charts::Asked::Nothing => {}
+                charts::Asked::Tune => self.side = Some(Side::Tune),
+                charts::Asked::All => self.show(Vec::new()),
+            },
+        }
+    }
+
+    /// Tabs at the left, what can be done at the right.
+    fn top(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
         ui.horizontal(|ui| {
-            kit::segmented(
-                ui,
-                &mut self.kept.tab,
-                &[(Tab::Table, "Table", None), (Tab::Charts, "Charts", None)],
-            );
+            let tabs = [(Tab::Table, "Table", None), (Tab::Charts, "Charts", None)];
+            kit::segmented(ui, &mut self.kept.tab, &tabs);
+            if self.kept.tab == Tab::Charts {
+                let kinds = KINDS.map(|(kind, words)| (kind, words, None));
+                kit::segmented(ui, &mut self.kept.chart, &kinds);
+            }
+            // Beside a panel there is no room for what the panel could be.
+            if self.side.is_none() {
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| self.doings(ui, commands));
+            }
         });
+    }
+
+    fn doings(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        ui.spacing_mut().button_padding.x = 8.0;
+        let charts = self.kept.tab == Tab::Charts;
+        if kit::primary(ui, "Export\u{2026}").clicked() {
+            self.export.open(charts);
+            self.side = Some(Side::Export);
+        }
+        if charts {
+            if kit::button_if(ui, self.charts.is_drawn(), icons::COPY, "Copy").clicked() {
+                self.charts.copy(ui.ctx(), commands);
+            }
+        } else {
+            self.copy_menu(ui, commands);
+        }
+        for (side, icon) in
+            [(Side::Cite, icons::FILE_TEXT), (Side::Tune, icons::TARGET), (Side::Runs, icons::LIST)]
+        {
+            if kit::button(ui, icon, side.title()).clicked() {
+                self.side = Some(side);
+            }
+        }
+    }
+
+    fn copy_menu(&self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let Some(sheet) = self.sheet.value() else { return };
+        let words = format!("{}  Copy", icons::COPY);
+        let menu = ui.menu_button(words, |ui| {
+            let kinds = [
+                ("As Markdown", Clip::Markdown),
+                ("As LaTeX", Clip::Latex),
+                ("For a spreadsheet", Clip::Tsv),
+            ];
+            for (words, kind) in kinds {
+                if ui.button(words).clicked() {
+                    let (text, said) = export::clip(&sheet.table, kind);
+                    commands.push(Command::Copy { text, said: said.to_owned() });
+                    ui.close();
+                }
+            }
+        });
+        kit::named(&menu.response, egui::Role::Button, true, "Copy the table");
+    }
+
+    /// The panel at the right.
+    fn aside(&mut self, ui: &mut Ui, side: Side, shared: &Shared, commands: &mut Vec<Command>) {
+        kit::section(ui, side.title(), |ui| {
+            if kit::icon_button(ui, icons::X, "Close the panel").clicked() {
+                self.side = None;
+            }
+        });
+        match side {
+            Side::Runs => match self.picks.show(ui, shared, &self.kept.choice) {
+                picks::Asked::Nothing => {}
+                picks::Asked::Show(runs) => {
+                    self.kept.choice.runs = runs;
+                    self.comparing = None;
+                }
+                picks::Asked::Compare(first, second) => {
+                    let chosen = self.kept.choice.chosen(&[], &shared.store.experiments, &[]);
+                    let metrics = chosen.metrics(self.kept.choice.metrics);
+                    self.comparing = Some(Comparing::new(first, second, metrics));
+                }
+            },
+            Side::Tune => {
+                if self.tune.show(ui, shared, commands) {
+                    (self.kept.tab, self.kept.chart) = (Tab::Charts, ChartKind::Tuning);
+                    self.comparing = None;
+                }
+            }
+            Side::Cite => cited(ui, commands),
+            Side::Export => {
+                let what = || What {
+                    choice: self.kept.choice.clone(),
+                    chart_metrics: self.kept.chart_metrics,
+                    chart: self.kept.chart,
+                };
+                ScrollArea::vertical().id_salt("export").auto_shrink(false).show(ui, |ui| {
+                    self.export.show(ui, shared, what);
+                });
+                self.kept.files.clone_from(&self.export.options);
+            }
+        }
     }
 
     fn table(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
@@ -222,7 +409,7 @@ impl ResultsView {
         Widths::keep(&mut self.widths, ui.painter(), &sheet);
         let Some(widths) = &self.widths else { return };
         // Notes follow the table; where it is long they keep a strip at the lower edge.
-        let strip = if self.kept.notes { 118.0 } else { 30.0 };
+        let strip = if self.kept.notes { 100.0 } else { 30.0 };
         let room = ui.available_height() - strip - 8.0;
         grid::show(ui, widths, shared, room, commands);
         notes(ui, &sheet, &mut self.kept.notes);
@@ -258,6 +445,26 @@ fn notes(ui: &mut Ui, sheet: &Sheet, open: &mut bool) {
             }
         }
     });
-    let _ = (Align::Center, Layout::default(), Frame::NONE, Margin::same(0), colors(ui));
-    let _ = egui::Id::NULL;
+}
+
+/// What to cite.
+fn cited(ui: &mut Ui, commands: &mut Vec<Command>) {
+    ScrollArea::vertical().id_salt("cite").auto_shrink(false).show(ui, |ui| {
+        let text = cite::bibtex();
+        if kit::button(ui, icons::COPY, "Copy the BibTeX").clicked() {
+            let said = "Copied the BibTeX of LaMP and Lamplight.".to_owned();
+            commands.push(Command::Copy { text: text.clone(), said });
+        }
+        Frame::new().fill(colors(ui).raised).corner_radius(theme::CORNER).inner_margin(8).show(ui, |ui| {
+            let code = egui::RichText::new(text).text_style(egui::TextStyle::Monospace).size(11.0);
+            ui.add(egui::Label::new(code).wrap().selectable(true));
+        });
+        ui.add_space(8.0);
+        ui.label(theme::strong("Published figures are from"));
+        for (source, tables, count) in cite::sources() {
+            ui.add(egui::Label::new(source).wrap());
+            let figures = if count == 1 { "1 figure".to_owned() } else { format!("{count} figures") };
+            ui.label(theme::caption(ui, format!("{figures}: {}", tables.join("; "))));
+        }
+    });
 }

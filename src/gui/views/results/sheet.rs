@@ -168,21 +168,22 @@ pub fn setting_words(setting: Setting) -> &'static str {
 type Place = (Split, ModelLabel);
 
 fn blocks(table: &ResultTable, keys: &[(Setting, MethodColumn)], several: bool) -> (Vec<Block>, bool) {
-    let mut places: Vec<(Place, Block)> = Vec::new();
+    // With the first of its runs: blocks stand in the order in which they were planned, so that they fill from the top.
+    let mut places: Vec<(Place, Block, RunId)> = Vec::new();
     let mut waits = false;
     for section in &table.sections {
         for block in &section.blocks {
             let place = (section.split, block.model.clone());
-            let at = places.iter().position(|(known, _)| *known == place).unwrap_or_else(|| {
+            let at = places.iter().position(|(known, ..)| *known == place).unwrap_or_else(|| {
                 let title = match several {
                     true => format!("{} split", capital(section.split.id())),
                     false => section.title(),
                 };
                 let title = format!("{title} \u{b7} {}", block.model.label());
-                places.push((place, Block { title, lines: Vec::new() }));
+                places.push((place, Block { title, lines: Vec::new() }, RunId(i64::MAX)));
                 places.len() - 1
             });
-            let lines = &mut places[at].1.lines;
+            let (_, Block { lines, .. }, since) = &mut places[at];
             for row in &block.rows {
                 let (task, metric) = (row.task_label(), row.metric_label());
                 let known = lines.iter().position(|line| line.task == task && line.metric == metric);
@@ -193,11 +194,10 @@ fn blocks(table: &ResultTable, keys: &[(Setting, MethodColumn)], several: bool) 
                     lines.len() - 1
                 });
                 let line = &mut lines[at];
-                let n = words::n(row);
-                if !n.is_empty() {
-                    let joint = if line.n.is_empty() { "n " } else { " \u{b7} " };
-                    line.n.push_str(&format!("{joint}{n}"));
-                }
+                line.add_n(&words::n(row));
+                let runs = row.cells.iter().flatten().flat_map(|cell| &cell.runs).map(|run| run.id);
+                let first = runs.chain(row.waiting.iter().flatten().copied()).min();
+                *since = (*since).min(first.unwrap_or(*since));
                 for (number, column) in block.columns.iter().enumerate() {
                     let slot = slot(section, block.model.label(), row, &block.columns, number);
                     waits |= matches!(slot, Slot::Waiting(_));
@@ -212,7 +212,8 @@ fn blocks(table: &ResultTable, keys: &[(Setting, MethodColumn)], several: bool) 
             }
         }
     }
-    let mut blocks: Vec<Block> = places.into_iter().map(|(_, block)| block).collect();
+    places.sort_by_key(|(_, _, since)| *since);
+    let mut blocks: Vec<Block> = places.into_iter().map(|(_, block, _)| block).collect();
     for block in &mut blocks {
         let mut before = String::new();
         for line in &mut block.lines {
@@ -226,6 +227,17 @@ fn blocks(table: &ResultTable, keys: &[(Setting, MethodColumn)], several: bool) 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+impl Line {
+    /// Settings may differ in their samples.
+    fn add_n(&mut self, n: &str) {
+        if self.n.is_empty() && !n.is_empty() {
+            self.n = format!("n {n}");
+        } else if !n.is_empty() && !self.n.split([' ', '\u{b7}']).any(|known| known == n) {
+            self.n.push_str(&format!(" \u{b7} {n}"));
+        }
+    }
 }
 
 impl Slot {

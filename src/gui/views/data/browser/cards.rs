@@ -192,27 +192,25 @@ impl Cards {
             };
             let galley = open.is_none().then(|| ui.painter().layout_job(job.clone()));
             let cut = galley.as_ref().is_some_and(|galley| galley.elided) || folded.2;
-            ui.horizontal(|ui| {
-                ui.set_height(20.0);
+            let line = vec2(ui.available_width(), 20.0);
+            ui.spacing_mut().button_padding.y = 0.0;
+            ui.allocate_ui_with_layout(line, Layout::right_to_left(Align::Center), |ui| {
+                ui.spacing_mut().interact_size.y = 20.0;
                 let id = words::beginning(&entry.id, 24).0;
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    let words = if open.is_some() { "Show less" } else { "Show all" };
-                    if open.is_some() || cut {
-                        let response = ui.add(
-                            egui::Button::new(theme::weak(ui, words)).frame(false).min_size(vec2(0.0, 20.0)),
-                        );
-                        let name = format!("{words} of entry {id}");
-                        kit::named(&response, egui::Role::Button, true, &name);
-                        if response.clicked() {
-                            match open {
-                                Some(_) => self.open.remove(&place),
-                                None => self.open.insert(place, (1, CARD)),
-                            };
-                        }
+                let words = if open.is_some() { "Show less" } else { "Show all" };
+                if open.is_some() || cut {
+                    let response = ui.add(egui::Button::new(theme::weak(ui, words)).frame(false));
+                    let name = format!("{words} of entry {id}");
+                    kit::named(&response, egui::Role::Button, true, &name);
+                    if response.clicked() {
+                        match open {
+                            Some(_) => self.open.remove(&place),
+                            None => self.open.insert(place, (1, CARD)),
+                        };
                     }
-                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                        head(ui, dataset, entry, id, title_marks);
-                    });
+                }
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    head(ui, dataset, entry, id, title_marks);
                 });
             });
             match galley {

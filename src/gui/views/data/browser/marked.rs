@@ -40,7 +40,7 @@ pub(super) fn text(
 pub(super) fn part(text: &str, marks: &[Range<usize>], most: usize) -> (String, Vec<Range<usize>>, bool) {
     let first = marks.first().map_or(0, |mark| mark.start);
     // Found further down than is shown anyway.
-    let start = if first > most * 2 / 3 { text.floor_char_boundary(first - 80) } else { 0 };
+    let start = if first > most * 2 / 3 { text.floor_char_boundary(first - (most / 3).min(80)) } else { 0 };
     let rest = text.get(start..).unwrap_or_default();
     let (shown, more) = super::super::words::beginning(rest, most);
     let lead = if start > 0 { "\u{2026} " } else { "" };

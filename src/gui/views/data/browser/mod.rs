@@ -67,6 +67,8 @@ pub(in super::super) struct Browser {
     reveal: bool,
     findings_open: bool,
     focus_search: bool,
+    /// Whether a text field had the keys in the last frame.
+    typing: bool,
 }
 
 impl Browser {
@@ -100,6 +102,7 @@ impl Browser {
             reveal: true,
             findings_open: false,
             focus_search: false,
+            typing: false,
         }
     }
 
@@ -236,7 +239,12 @@ impl Browser {
             .default_size(width)
             .size_range(200.0..=520.0)
             .frame(egui::Frame::new().inner_margin(egui::Margin { right: 12, ..egui::Margin::ZERO }))
-            .show(ui, |ui| self.side(ui, shared));
+            .show(ui, |ui| {
+                // Whatever stands in it, it is as wide as it was made.
+                let rect = ui.max_rect();
+                self.side(&mut ui.new_child(egui::UiBuilder::new().max_rect(rect)), shared);
+                ui.advance_cursor_after_rect(rect);
+            });
         egui::CentralPanel::default()
             .frame(egui::Frame::new().inner_margin(egui::Margin { left: 16, ..egui::Margin::ZERO }))
             .show(ui, |ui| self.whole(ui, shared, commands));
@@ -245,7 +253,9 @@ impl Browser {
     /// j and k, and the arrows, move; a slash searches; Escape leads back.
     fn keys(&mut self, ui: &Ui, asks: &mut Vec<Ask>) {
         let typing = ui.ctx().text_edit_focused();
-        if typing || egui::Popup::is_any_open(ui.ctx()) {
+        // The Escape that leaves a field leads nowhere else.
+        let left_a_field = std::mem::replace(&mut self.typing, typing) && !typing;
+        if typing || left_a_field || egui::Popup::is_any_open(ui.ctx()) {
             return;
         }
         let focused = ui.ctx().egui_wants_keyboard_input();
@@ -290,7 +300,10 @@ impl Browser {
 
     /// The field for an id.
     fn go_to(&mut self, ui: &mut Ui) {
-        let edit = TextEdit::singleline(&mut self.id).hint_text("Go to id").desired_width(88.0);
+        let edit = TextEdit::singleline(&mut self.id)
+            .hint_text("Go to id")
+            .desired_width(96.0)
+            .align(egui::Align2::LEFT_CENTER);
         let response = ui.add(edit);
         let value = self.id.clone();
         response.widget_info(|| {
