@@ -115,6 +115,8 @@ fn rules_are_chosen_and_left_again_and_undo_brings_them_back() {
     window.click("Use baseline:majority");
     window.until("both rules", |window| names(window) == ["baseline:copy", "baseline:majority"]);
     window.wait_for("baseline:copy and 1 more");
+    // What follows closely is undone together.
+    std::thread::sleep(Duration::from_secs(1));
     window.click("Use baseline:copy");
     window.until("one rule", |window| names(window) == ["baseline:majority"]);
     window.push(Command::Undo);
@@ -462,7 +464,7 @@ fn what_the_draft_names_and_is_not_there_can_be_got() {
         experiment.models.push(ModelSettings { name: ID.to_owned(), ..ModelSettings::default() });
     });
     window.wait_for("In the experiment, not installed");
-    window.wait_for("no model \"someone/small-t5\" is installed");
+    window.wait_for("No model \"someone/small-t5\" is installed");
     at(&mut window, &fake);
     window.click("Get it");
     window.wait_for("apache-2.0");

@@ -254,6 +254,7 @@ pub fn search_field(ui: &mut Ui, text: &mut String, hint: &str, width: f32) -> R
                     .frame(Frame::NONE)
                     .align(Align2::LEFT_CENTER)
                     .hint_text(hint)
+                    .align(Align2::LEFT_CENTER)
                     .desired_width((width - 56.0 - cross).max(40.0));
                 let mut response = ui.add(edit);
                 if !text.is_empty() && icon_button(ui, icons::X, "Clear the search").clicked() {

@@ -22,7 +22,7 @@ use crate::gui::theme::{self, ROW, colors, icons};
 use crate::jobs::ProgressReading;
 
 /// Narrower than this, the list leaves out the files' places.
-const WITH_PATHS: f32 = 940.0;
+const WITH_PATHS: f32 = 930.0;
 
 /// What the page itself remembers.
 #[derive(Default)]
@@ -73,7 +73,8 @@ impl ListPage<'_> {
     pub fn ui(&mut self, ui: &mut Ui, state: &mut ListState) {
         let shared = self.shared;
         ScrollArea::vertical().id_salt("data list").auto_shrink(false).show(ui, |ui| {
-            ui.set_max_width(ui.available_width());
+            // Beside the bar of the area.
+            ui.set_max_width(ui.available_width() - 10.0);
             if shared.data_paths.is_empty() {
                 self.nothing_open(ui, state);
                 take::elsewhere(ui, self.opened, self.commands);
@@ -244,10 +245,12 @@ impl ListPage<'_> {
         let (paths, roomy) = (width >= WITH_PATHS, width >= 820.0);
         let opened = self.opened;
         let all = opened.rows.len() as f32 * (ROW + 2.0) + ROW + 6.0;
-        let most = all.min((ui.available_height() - 132.0).max(190.0));
+        let most = all.min((ui.available_height() - 190.0).max(190.0));
         ui.scope(|ui| {
             ui.spacing_mut().item_spacing = vec2(8.0, 2.0);
             ui.spacing_mut().button_padding.y = 0.0;
+            // No control is higher than its row.
+            ui.spacing_mut().interact_size.y = 20.0;
             let mut table = kit::table(ui, "datasets")
                 .sense(Sense::click())
                 .column(Column::exact(20.0))
@@ -416,6 +419,7 @@ impl ListPage<'_> {
             return;
         }
         ui.indent("findings", |ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
             for (place, row, checked) in checked {
                 let mut open = state.open.contains(&row.key);
                 let (_, _, words) = found_words(ui, checked.counts);

@@ -189,6 +189,10 @@ impl DataView {
         let shared = cx.shared;
         let fresh = shared.data_paths.iter().any(|path| !self.handled.contains(path));
         self.handled.clone_from(&shared.data_paths);
+        if fresh && self.page == Page::Browse {
+            // Who opens something wants to see it.
+            self.page = Page::List;
+        }
         let has_data = shared.experiment().data.iter().any(|table| !table.paths.is_empty());
         if !fresh || has_data {
             return;

@@ -1,6 +1,6 @@
 //! What came of it: output, answer against reference, scores, and why it is as it is; also for two runs side by side.
 
-use eframe::egui::{self, Align, Grid, Label, Layout, RichText, Ui};
+use eframe::egui::{self, Align, Label, Layout, RichText, Ui};
 
 use super::InspectView;
 use super::rows::{Mark, marks_of};
@@ -120,33 +120,24 @@ impl InspectView {
             };
             ui.label(theme::weak(ui, words));
         } else {
-            Grid::new("inspect-scores").num_columns(4).spacing([12.0, 2.0]).show(ui, |ui| {
+            if other.is_some() {
+                let heads = ["This run", "Beside", "Difference"].map(|head| theme::caption(ui, head));
+                score_row(ui, RichText::new(""), heads.into());
+            }
+            for &metric in metrics {
+                let (one, beside) = (of(&shown.side, metric), other.and_then(|side| of(side, metric)));
+                let none = || "\u{2013}".to_owned();
+                let figure =
+                    |value: Option<f64>| value.map_or_else(none, |value| words::figure(metric, value));
+                let mut cells = vec![RichText::new(figure(one))];
                 if other.is_some() {
-                    ui.label(theme::caption(ui, ""));
-                    for head in ["This run", "Beside", "Difference"] {
-                        let text = theme::caption(ui, head);
-                        kit::number(ui, text);
-                    }
-                    ui.end_row();
+                    let by = one.zip(beside).map(|(one, beside)| one - beside);
+                    let text = by.map_or_else(none, |by| words::difference(metric, by));
+                    cells.push(RichText::new(figure(beside)));
+                    cells.push(RichText::new(text).color(turn_color(ui, metric, by)));
                 }
-                for &metric in metrics {
-                    ui.label(metric.name()).on_hover_text(part_of(metric));
-                    let (one, beside) = (of(&shown.side, metric), other.and_then(|side| of(side, metric)));
-                    let figure = |value: Option<f64>| {
-                        value.map_or_else(|| "\u{2013}".to_owned(), |value| words::figure(metric, value))
-                    };
-                    kit::number(ui, figure(one));
-                    if other.is_some() {
-                        kit::number(ui, figure(beside));
-                        let by = one.zip(beside).map(|(one, beside)| one - beside);
-                        let text =
-                            by.map_or_else(|| "\u{2013}".to_owned(), |by| words::difference(metric, by));
-                        let text = RichText::new(text).color(turn_color(ui, metric, by));
-                        kit::number(ui, text);
-                    }
-                    ui.end_row();
-                }
-            });
+                score_row(ui, RichText::new(metric.name()), cells).on_hover_text(part_of(metric));
+            }
         }
         if self.against.is_some() && other.is_none() {
             ui.label(theme::caption(ui, "The other run has not answered this sample."));
@@ -171,10 +162,15 @@ impl InspectView {
     /// What made it so.
     pub(super) fn why(&mut self, ui: &mut Ui, shown: &Shown, run: &RunRecord) {
         caption(ui, "How it came about", |_| {});
-        for (name, value) in facts(run, &shown.side) {
-            fact(ui, name, &value);
+        ui.scope(|ui| {
+            ui.spacing_mut().item_spacing.y = 3.0;
+            for (name, value) in facts(run, &shown.side) {
+                fact(ui, name, &value);
+            }
+        });
+        if !self.beside {
+            self.differences(ui);
         }
-        self.differences(ui);
     }
 
     /// In what the two runs differ.
@@ -185,9 +181,12 @@ impl InspectView {
         if !rows.same_data {
             ui.label(theme::caption(ui, "The runs are over other data; samples are matched by their ids."));
         }
-        for difference in &rows.differences {
-            ui.add(Label::new(difference.as_str()).wrap().selectable(true));
-        }
+        ui.scope(|ui| {
+            ui.spacing_mut().item_spacing.y = 3.0;
+            for difference in &rows.differences {
+                ui.add(Label::new(difference.as_str()).wrap().selectable(true));
+            }
+        });
         if rows.differences.is_empty() {
             ui.label(theme::weak(ui, "Nothing."));
         }
@@ -201,7 +200,6 @@ impl InspectView {
         run: &RunRecord,
         commands: &mut Vec<Command>,
     ) {
-        self.differences(ui);
         let other_run = self.other_record.clone();
         let Some((other, other_run)) = shown.other.as_ref().zip(other_run) else {
             kit::notice(ui, Notice::Info, "The other run has not answered this sample.", None);
@@ -211,7 +209,7 @@ impl InspectView {
             self.prompt(ui, shown, run, commands);
             return;
         };
-        ui.add_space(8.0);
+        ui.add_space(4.0);
         ui.columns(2, |columns| {
             let sides = [(&shown.side, run, "answer"), (other, &*other_run, "answer beside")];
             for (ui, (side, run, place)) in columns.iter_mut().zip(sides) {
@@ -223,6 +221,7 @@ impl InspectView {
         });
         self.reference_plain(ui, shown);
         self.scores(ui, shown, run);
+        self.differences(ui);
         self.input(ui, shown, run);
         if self.reading.section(ui, "Prompt", "this run at the left, the other at the right", |_| {}) {
             ui.columns(2, |columns| {
@@ -302,6 +301,27 @@ const fn part_of(metric: Metric) -> &'static str {
         Metric::Meteor => "METEOR of the sample",
         _ => "The F-measure of the sample",
     }
+}
+
+/// A metric and its figures, at fixed places so that rows stand beneath each other.
+fn score_row(ui: &mut Ui, name: RichText, cells: Vec<RichText>) -> egui::Response {
+    let (rect, response) =
+        ui.allocate_exact_size(egui::vec2(ui.available_width(), 18.0), egui::Sense::hover());
+    let at = |left: f32, width: f32| {
+        egui::Rect::from_min_size(
+            egui::pos2(rect.left() + left, rect.top()),
+            egui::vec2(width, rect.height()),
+        )
+    };
+    let mut cell = |rect: egui::Rect, text: RichText, layout: Layout| {
+        let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(layout));
+        ui.add(Label::new(text).truncate());
+    };
+    cell(at(0.0, 92.0), name, Layout::left_to_right(Align::Center));
+    for (number, text) in cells.into_iter().enumerate() {
+        cell(at(96.0 + 72.0 * number as f32, 64.0), text, Layout::right_to_left(Align::Center));
+    }
+    response
 }
 
 /// Gain and loss by color; the sign says it too.

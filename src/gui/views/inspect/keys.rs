@@ -16,13 +16,19 @@ impl InspectView {
     /// Moves by keys, unless someone types.
     pub(super) fn keys(&mut self, ui: &Ui) {
         let ctx = ui.ctx();
+        // Escape has taken the keys from whatever had them before anything is drawn: what counts is who had them last.
+        let focused = ctx.memory(|memory| memory.focused().is_some());
+        let had_focus = std::mem::replace(&mut self.list.had_focus, focused);
+        if std::mem::take(&mut self.list.typing) && ctx.input(|input| input.key_pressed(Key::Escape)) {
+            self.form.search.clear();
+            return;
+        }
         if ctx.text_edit_focused() || Popup::is_any_open(ctx) {
             return;
         }
-        let focused = ctx.memory(|memory| memory.focused().is_some());
         let pressed = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
         // Arrows and Enter belong to the control that has the keys, if one has.
-        let free = |key| !focused && pressed(key);
+        let free = |key| !focused && !had_focus && pressed(key);
         let mut step = 0;
         if pressed(Key::J) || free(Key::ArrowDown) {
             step = 1;
@@ -149,6 +155,12 @@ impl InspectView {
                     Some(count) => format!("{} {}", mark.words(), grouped(u64::from(count))),
                     None => mark.words().to_owned(),
                 };
+                let font = egui::TextStyle::Button.resolve(ui.style());
+                let size =
+                    ui.painter().layout_no_wrap(words.clone(), font, egui::Color32::PLACEHOLDER).size();
+                if size.x + 22.0 > ui.available_size_before_wrap().x {
+                    ui.end_row();
+                }
                 let response = ui.scope(|ui| {
                     if count == Some(0) && !on {
                         ui.set_opacity(0.6);
@@ -177,7 +189,12 @@ impl InspectView {
         let chosen = self.form().sort;
         let combo = egui::ComboBox::from_id_salt("inspect-sort")
             .selected_text(chosen.words())
-            .width(104.0)
+            .width(116.0)
+            .icon(|ui, rect, visuals, _open| {
+                let font = egui::FontId::proportional(12.0);
+                let align = egui::Align2::CENTER_CENTER;
+                ui.painter().text(rect.center(), align, icons::CARET_DOWN, font, visuals.text_color());
+            })
             .show_ui(ui, |ui| {
                 for sort in Sort::ALL {
                     if (sort != Sort::Difference || compared)

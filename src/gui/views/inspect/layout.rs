@@ -13,6 +13,8 @@ use crate::gui::shared::Shared;
 use crate::gui::theme::{self, colors, icons};
 use crate::record::RunRecord;
 
+/// Lines of text are so long at most, one text or two beside each other.
+const LINES: [f32; 2] = [900.0, 1500.0];
 /// Below so many points the details stand above the prompt instead of beside it.
 const THREE_COLUMNS: f32 = 860.0;
 
@@ -58,7 +60,7 @@ impl InspectView {
             };
             self.title(ui, shown, shared, commands);
             scroll("inspect-sample", shown).show(ui, |ui| {
-                ui.set_width(ui.available_width() - 6.0);
+                ui.set_width((ui.available_width() - 6.0).min(LINES[usize::from(beside)]));
                 if beside {
                     self.side_by_side(ui, shown, run, commands);
                 } else {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use eframe::egui::{
-    self, Align, Key, Label, Layout, Rect, RichText, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo,
-    pos2, vec2,
+    self, Align, Label, Layout, Rect, RichText, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2,
+    vec2,
 };
 
 use super::filter::Sort;
@@ -23,6 +23,10 @@ pub(super) struct ListState {
     pub bring: bool,
     /// The search is to have the keys.
     pub focus_search: bool,
+    /// The search has the keys.
+    pub typing: bool,
+    /// Something had the keys when the last frame was drawn.
+    pub had_focus: bool,
     /// Of which list and which position the place below is.
     placed: Option<(Arc<Listed>, Option<u32>, Option<usize>)>,
     offset: f32,
@@ -49,49 +53,18 @@ impl InspectView {
     /// The whole column.
     pub(super) fn list(&mut self, ui: &mut Ui) {
         let width = ui.available_width();
-        let field = kit::search_field(ui, &mut self.form.search, "Search ids, answers, inputs", width);
+        let field = kit::search_field(ui, &mut self.form.search, "Search ids, answers, inputs", width + 14.0);
         if std::mem::take(&mut self.list.focus_search) {
             field.request_focus();
         }
         if field.changed() {
             self.list.bring = true;
         }
-        if field.has_focus() && ui.input(|input| input.key_pressed(Key::Escape)) {
-            self.form.search.clear();
-            field.surrender_focus();
-        }
+        self.list.typing = field.has_focus();
         let listed = self.listed().cloned();
-        ui.horizontal(|ui| {
-            let running = self.record.as_ref().is_some_and(|run| run.samples > run.totals.done);
-            let text = match (&listed, &self.record) {
-                (Some(listed), Some(run)) => {
-                    let (shown, all) = (listed.order.rows.len() as u64, listed.rows.len() as u64);
-                    let of = if shown == all { String::new() } else { format!("{} of ", grouped(shown)) };
-                    let left = if running {
-                        format!(", {} to come", grouped(run.samples - run.totals.done))
-                    } else {
-                        String::new()
-                    };
-                    let plural = if all == 1 { "" } else { "s" };
-                    format!("{of}{} sample{plural}{left}", grouped(all))
-                }
-                _ => String::new(),
-            };
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.spacing_mut().item_spacing.x = 2.0;
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    // Right to left: the arrow stands at the very right.
-                    ui.scope(|ui| {
-                        ui.with_layout(Layout::left_to_right(Align::Center), |ui| self.sorting(ui))
-                    });
-                });
-                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    ui.add(Label::new(theme::caption(ui, text)).truncate());
-                });
-            });
-        });
+        self.count_and_order(ui, listed.as_deref());
         self.pending(ui);
-        let hints = 26.0;
+        let hints = 42.0;
         let height = (ui.available_height() - hints).max(60.0);
         ui.allocate_ui(vec2(width, height), |ui| {
             ui.set_min_height(height);
@@ -112,6 +85,26 @@ impl InspectView {
                 kit::key(ui, "p");
                 ui.label(theme::caption(ui, "pin"));
             }
+        });
+    }
+
+    /// How many samples are listed, and in which order.
+    fn count_and_order(&mut self, ui: &mut Ui, listed: Option<&Listed>) {
+        let words = match (listed, &self.record) {
+            (Some(listed), Some(run)) => {
+                let (shown, all) = (listed.order.rows.len() as u64, listed.rows.len() as u64);
+                let of = if shown == all { String::new() } else { format!("{} of ", grouped(shown)) };
+                let left = run.samples.saturating_sub(run.totals.done);
+                let left = if left == 0 { String::new() } else { format!(", {} to come", grouped(left)) };
+                let plural = if all == 1 { "" } else { "s" };
+                format!("{of}{} sample{plural}{left}", grouped(all))
+            }
+            _ => String::new(),
+        };
+        ui.add(Label::new(theme::weak(ui, words)).truncate());
+        ui.horizontal(|ui| {
+            ui.label(theme::caption(ui, "Sorted by"));
+            self.sorting(ui);
         });
     }
 
@@ -223,6 +216,8 @@ enum Third {
 }
 
 const FIGURE: f32 = 56.0;
+/// What `fell back` and `input cut` take.
+const TAG: f32 = 58.0;
 
 fn heads(ui: &mut Ui, metric: Metric, third: Third) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 18.0), Sense::hover());
@@ -323,8 +318,12 @@ impl Line<'_> {
             () if rows.has(row, Mark::InputCut) => "input cut",
             () => "",
         };
-        let room = if tag.is_empty() { 0.0 } else { 52.0 };
         let id = text::one_line(text::start(rows.id(row), 80));
+        let font = egui::TextStyle::Body.resolve(cell.style());
+        let wide = cell.painter().layout_no_wrap(id.clone(), font, colors.text).size().x;
+        // Which sample it is comes first; the tag is among the words of the row in any case.
+        let tag = if wide + TAG > cell.available_width() { "" } else { tag };
+        let room = if tag.is_empty() { 0.0 } else { TAG };
         let width = (cell.available_width() - room).max(24.0);
         cell.scope(|ui| {
             ui.set_max_width(width);

@@ -126,7 +126,7 @@ impl InspectView {
         if self.against.is_some() {
             self.beside = true;
         }
-        self.selected = position;
+        self.selected = position.or(self.selected);
         self.list.bring = true;
     }
 
@@ -254,6 +254,7 @@ impl InspectView {
 
     fn want_source(&mut self, cx: &Cx<'_>, run: &RunRecord) {
         let fingerprint = run.spec.dataset.fingerprint.clone();
+        self.source.poll();
         if let Some(Found::There(dataset)) = self.source.value_of(&fingerprint).map(|found| (**found).clone())
             && !self.known.iter().any(|(known, _)| *known == fingerprint)
         {
@@ -341,6 +342,9 @@ impl View for InspectView {
         if let Some(trouble) = &shared.store.trouble {
             kit::trouble(ui, trouble, None);
             return;
+        }
+        if shared.store.version == 0 {
+            return; // nobody has looked into the store yet
         }
         if shared.store.runs.is_empty() {
             nothing(ui, shared, commands);

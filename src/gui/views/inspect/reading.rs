@@ -333,7 +333,7 @@ fn entry_row(ui: &mut Ui, rect: Rect, entry: &Entry, response: &egui::Response, 
             };
             ui.add(plain(theme::strong(name)));
             if let Some(note) = &entry.note {
-                ui.add(plain(RichText::new(note).text_style(egui::TextStyle::Small).color(colors.warning)));
+                ui.add(plain(RichText::new(note).text_style(egui::TextStyle::Small)));
             }
         });
     });

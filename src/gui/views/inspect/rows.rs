@@ -6,10 +6,12 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::gui::loadable::Trouble;
 use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{Metric, TaskKind, python_strip};
-use crate::record::{Prediction, RunId, RunRecord, diff};
+use crate::record::{Difference, Prediction, RunId, RunRecord, diff};
 use crate::report::compare::difference_words;
 use crate::store::Reader;
 
@@ -170,7 +172,7 @@ impl Rows {
         let mut rows = Self { serial: wanted.serial, ..Self::default() };
         let others = match &wanted.against {
             Some(against) => {
-                rows.differences = diff(&against.spec, &run.spec).iter().map(difference_words).collect();
+                rows.differences = differences(against, run);
                 rows.same_data = against.spec.dataset.fingerprint == run.spec.dataset.fingerprint;
                 Others::read(&reader, against, metric, rows.same_data, cancel, progress)?
             }
@@ -264,6 +266,22 @@ impl Rows {
     pub(super) fn has(&self, row: usize, mark: Mark) -> bool {
         self.bits(row) & mark.bit() != 0
     }
+}
+
+/// In what two runs differ, in words; of hashes their beginnings.
+fn differences(from: &RunRecord, to: &RunRecord) -> Vec<String> {
+    let short = |value: Option<Value>| match value {
+        Some(Value::String(hash)) => Some(Value::String(hash.chars().take(8).collect())),
+        other => other,
+    };
+    let found = diff(&from.spec, &to.spec).into_iter().map(|difference| {
+        if !difference.path.ends_with("fingerprint") {
+            return difference_words(&difference);
+        }
+        let Difference { path, first, second } = difference;
+        difference_words(&Difference { path, first: short(first), second: short(second) })
+    });
+    found.collect()
 }
 
 /// How a value stands to that of the other run.

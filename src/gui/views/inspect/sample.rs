@@ -361,3 +361,105 @@ fn profile(
     }));
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lamp::Task;
+    use crate::model::scripted::CharacterTokenizer;
+    use crate::prompt::{Mark, Preset, PromptMode, PromptOptions, build};
+    use crate::record::Retrieved;
+
+    fn sample() -> Sample {
+        let entry = |id: &str, text: &str, label: &str| ProfileEntry {
+            id: id.to_owned(),
+            text: text.to_owned(),
+            label: Some(label.to_owned()),
+            ..ProfileEntry::default()
+        };
+        Sample {
+            id: "7".to_owned(),
+            input: "What is the score of the following review? review: It holds water and little else."
+                .to_owned(),
+            profile: vec![
+                entry("70", &"A fine kettle, warm and loud. ".repeat(8), "4"),
+                entry("71", "Broke at once.", "1"),
+                entry("72", &"Größe passt, Farbe nicht; 大きい. ".repeat(8), "3"),
+            ],
+            reference: Some("3".to_owned()),
+            user_id: None,
+        }
+    }
+
+    fn made(mode: PromptMode, max_length: usize) -> (Prompt, Prediction, Sample, Template) {
+        let (sample, template) = (sample(), Template::preset(Task::Lamp3, Preset::Official).unwrap());
+        let chosen = [2, 0, 1];
+        let options = PromptOptions { mode, max_length };
+        let prompt = build(Task::Lamp3, &sample, &chosen, &template, options, &CharacterTokenizer).unwrap();
+        let mut prediction = Prediction::unanswered(0, sample.id.clone(), 3);
+        let retrieved =
+            |&index: &usize| Retrieved { index, id: sample.profile[index].id.clone(), score: None };
+        prediction.retrieved = chosen.iter().map(retrieved).collect();
+        (prompt, prediction, sample, template)
+    }
+
+    #[test]
+    fn pieces_are_the_prompt_with_what_was_cut_marked_as_such() {
+        let (mut shortened, mut lost, mut dropped) = (0, 0, 0);
+        for mode in [PromptMode::Official, PromptMode::Clean] {
+            for max_length in [60, 90, 120, 200, 300, 420, 2000] {
+                let (prompt, prediction, sample, template) = made(mode, max_length);
+                let found = pieces(&prompt, &prediction, Some(&template), Some(&sample));
+                let wanted = prompt.marked(&sample, &template);
+                let cut = |text: &str, is_cut: bool| if is_cut { text.to_owned() } else { String::new() };
+                // As the command line shows it: the same text in the same order, the same of it cut.
+                let ours: String = found.iter().map(|piece| piece.text.as_str()).collect();
+                let theirs: String = wanted.iter().map(|piece| piece.text).collect();
+                assert_eq!(ours, theirs, "{mode:?} {max_length}");
+                let ours: String = found.iter().map(|piece| cut(&piece.text, piece.cut)).collect();
+                let theirs: String =
+                    wanted.iter().map(|piece| cut(piece.text, piece.mark != Mark::Read)).collect();
+                assert_eq!(ours, theirs, "{mode:?} {max_length}");
+                for entry in &prompt.entries {
+                    let rank = rank_in(&prediction, entry.index).unwrap();
+                    let lit: String = found
+                        .iter()
+                        .filter(|piece| {
+                            piece.part == Part::Entry(rank) && !(piece.cut && entry.cut.is_some())
+                        })
+                        .map(|piece| piece.text.as_str())
+                        .collect();
+                    assert_eq!(lit, prompt.text[entry.span.clone()], "{mode:?} {max_length}");
+                    shortened += usize::from(entry.cut.is_some());
+                }
+                lost += usize::from(prompt.lost.is_some());
+                dropped += prompt.dropped.len();
+                let all = profile(&prediction, Some(&prompt), None, Some(sample));
+                let order: Vec<usize> = all.iter().map(|entry| entry.index).collect();
+                assert_eq!(order, [2, 0, 1]);
+            }
+        }
+        assert!(shortened > 0 && lost > 0 && dropped > 0, "{shortened} {lost} {dropped}: nothing was cut");
+    }
+
+    #[test]
+    fn a_damaged_report_does_no_harm() {
+        let (mut prompt, prediction, sample, template) = made(PromptMode::Official, 300);
+        prompt.input = vec![5..3, 1..90_000];
+        for entry in &mut prompt.entries {
+            entry.span = 3..999_999;
+            entry.long = 7..8_000_000;
+        }
+        let found = pieces(&prompt, &prediction, Some(&template), Some(&sample));
+        let whole: String = found.iter().map(|piece| piece.text.as_str()).collect();
+        assert!(whole.contains(&prompt.text));
+    }
+
+    #[test]
+    fn without_its_data_a_sample_has_what_is_stored_of_its_entries() {
+        let (prompt, prediction, ..) = made(PromptMode::Official, 2000);
+        let all = profile(&prediction, Some(&prompt), None, None);
+        assert_eq!(all.iter().map(|entry| entry.entry.id.as_str()).collect::<Vec<_>>(), ["72", "70", "71"]);
+        assert!(all[2].entry.text.contains("Broke at once."), "{}", all[2].entry.text);
+    }
+}

@@ -341,10 +341,10 @@ impl ComputeForm {
         let now = settings.system.clone().unwrap_or_default();
         let kept = self.system.take().filter(|(index, text)| *index == edit.index && *text == now);
         let (_, mut text) = kept.unwrap_or((edit.index, now));
-        ui.label(theme::weak(ui, "System prompt"));
+        let name = ui.label(theme::weak(ui, "System prompt")).id;
         let field =
             TextEdit::multiline(&mut text).hint_text("None").desired_rows(2).desired_width(f32::INFINITY);
-        let response = ui.add(field);
+        let response = ui.add(field).labelled_by(name);
         let value = text.clone();
         response.widget_info(|| {
             let mut info = WidgetInfo::text_edit(true, "", &value, "");
