@@ -96,7 +96,7 @@ impl List<'_> {
         let right = self.right_end(ui, rect, entry, rank, narrow);
         if narrow {
             let room =
-                Rect::from_min_max(pos2(rect.left() + 50.0, rect.top() + 26.0), rect.max - vec2(26.0, 2.0));
+                Rect::from_min_max(pos2(rect.left() + 16.0, rect.top() + 27.0), rect.max - vec2(26.0, 2.0));
             one_line(
                 ui,
                 room,
