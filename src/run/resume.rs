@@ -110,7 +110,8 @@ pub fn remainder(
 fn keep_only(plan: &mut Plan, wanted: &[RunRecord], choices: bool, known: &HashSet<&str>) {
     let keys: HashSet<&str> = wanted.iter().map(|run| run.key.as_str()).collect();
     let is_wanted = |cell: &Cell| keys.contains(cell.spec.key().as_str());
-    let is_known = |tuning: &TunePlan| tuning.grid.iter().all(|cell| known.contains(cell.spec.key().as_str()));
+    let is_known =
+        |tuning: &TunePlan| tuning.grid.iter().all(|cell| known.contains(cell.spec.key().as_str()));
     let more: Vec<Cell> = plan
         .tunings
         .iter()

@@ -153,7 +153,8 @@ impl Active {
     pub fn progress(&self) -> Option<Arc<RunProgress>> {
         let progress = self.control.latest().get()?;
         // The slot keeps the last of the cell before until the next one is begun.
-        let over = |cell: &CellLine| matches!(cell.state, CellState::Ended { run, .. } if run == progress.run);
+        let over =
+            |cell: &CellLine| matches!(cell.state, CellState::Ended { run, .. } if run == progress.run);
         (!self.board().cells.iter().any(over)).then_some(progress)
     }
 

@@ -45,7 +45,15 @@ pub(super) fn begin(
     };
     let wake = ctx.clone();
     let job = Job::start("experiment", move || wake.request_repaint(), move |_, progress| work.run(progress));
-    Active { id: queued.id, name: queued.name, began: Instant::now(), control, board, job, traces: Vec::new() }
+    Active {
+        id: queued.id,
+        name: queued.name,
+        began: Instant::now(),
+        control,
+        board,
+        job,
+        traces: Vec::new(),
+    }
 }
 
 struct Work {
@@ -157,8 +165,7 @@ impl Work {
                 None => "Nothing of this experiment is left to be run.".to_owned(),
             }));
         }
-        let found =
-            remainder(&stored, &runs, &wanted, named.is_empty(), &self.workplace, cancel, progress)?;
+        let found = remainder(&stored, &runs, &wanted, named.is_empty(), &self.workplace, cancel, progress)?;
         self.board.changed = found
             .changed
             .iter()

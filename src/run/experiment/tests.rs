@@ -259,5 +259,7 @@ fn a_slip_in_a_skip_is_a_problem_where_it_stands() {
          e.toml:9: skip[0].k[1]: `0` is no k of this experiment, which has 2"
     );
     assert!(problems("").starts_with("e.toml:6: skip[0]: missing; give at least one of tasks"));
-    assert!(problems("task = 'LaMP-1'\n").contains("e.toml:7: skip[0].task: unknown key; did you mean `tasks`?"));
+    assert!(
+        problems("task = 'LaMP-1'\n").contains("e.toml:7: skip[0].task: unknown key; did you mean `tasks`?")
+    );
 }

@@ -221,7 +221,10 @@ impl fmt::Display for Note {
                  too good; report another split"
             ),
             Self::IdleSkip { number } => {
-                write!(f, "skip[{number}] names tasks, settings and cells that do not meet, so it leaves nothing out")
+                write!(
+                    f,
+                    "skip[{number}] names tasks, settings and cells that do not meet, so it leaves nothing out"
+                )
             }
         }
     }

@@ -70,7 +70,17 @@ impl Planner<'_> {
         let planned = |spec: ModelSpec, model: CellModel, tokenizer: Option<Arc<dyn TextTokenizer>>| {
             let generation = settings.generation.over(&self.experiment.generation);
             let (batch, greedy, context) = (settings.batch, false, None);
-            PlannedModel { path: path.clone(), index, spec, model, batch, generation, greedy, tokenizer, context }
+            PlannedModel {
+                path: path.clone(),
+                index,
+                spec,
+                model,
+                batch,
+                generation,
+                greedy,
+                tokenizer,
+                context,
+            }
         };
         let by_rule = |training: Training, name: &str| ModelSpec {
             name: name.to_owned(),

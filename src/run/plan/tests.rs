@@ -426,7 +426,8 @@ fn what_is_skipped_is_not_run_and_its_place_is_known() {
             "LaMP-4 user baseline:nearest bm25 4",
         ]
     );
-    let tuned: Vec<_> = plan.tunings.iter().map(|tuning| (tuning.model_number, tuning.model.as_str())).collect();
+    let tuned: Vec<_> =
+        plan.tunings.iter().map(|tuning| (tuning.model_number, tuning.model.as_str())).collect();
     assert_eq!(tuned, [(0, "scripted:echo"); 2]);
     assert!(plan.notes.contains(&Note::IdleSkip { number: 2 }), "{:?}", plan.notes);
     assert!(!plan.notes.contains(&Note::IdleSkip { number: 1 }), "{:?}", plan.notes);
@@ -443,6 +444,8 @@ fn what_is_skipped_is_not_run_and_its_place_is_known() {
     assert_eq!(skipped, 1 + 4, "none stands there with both k");
     refused(
         &format!("{head}[[skip]]\ntasks = ['LaMP-3', 'LaMP-4']\n"),
-        &["e.toml:11: retrieval: nothing is left to run: every cell that could be run is left out by [[skip]]"],
+        &[
+            "e.toml:11: retrieval: nothing is left to run: every cell that could be run is left out by [[skip]]",
+        ],
     );
 }

@@ -160,14 +160,26 @@ impl Files {
     /// What stands beneath the buttons while there is something to ask or tell.
     pub fn beneath(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
         if let Some(field) = &mut self.open {
-            let settled = field.show(ui, PathKind::OpenFile, "Path of the experiment to open", "experiment.toml", FILTER);
+            let settled = field.show(
+                ui,
+                PathKind::OpenFile,
+                "Path of the experiment to open",
+                "experiment.toml",
+                FILTER,
+            );
             let open = kit::button_if(ui, field.path().is_some(), icons::CHECK, "Open this file").clicked();
             if let Some(path) = field.path().filter(|_| settled || open) {
                 self.wish(ui.ctx(), Wish::Open(path), shared, commands);
             }
         }
         if let Some(field) = &mut self.save {
-            let settled = field.show(ui, PathKind::SaveFile, "Path to save the experiment to", "experiment.toml", FILTER);
+            let settled = field.show(
+                ui,
+                PathKind::SaveFile,
+                "Path to save the experiment to",
+                "experiment.toml",
+                FILTER,
+            );
             let there = field.path().is_some_and(|path| Some(&path) != shared.draft.file() && path.exists());
             let words = if there { "Replace the file that is there" } else { "Save here" };
             let save = kit::button_if(ui, field.path().is_some(), icons::CHECK, words).clicked();
@@ -235,7 +247,8 @@ impl Files {
         let wake = move || wake.request_repaint();
         match wish {
             Wish::Blank => {
-                let mut experiment = Box::new(Experiment { name: "My experiment".to_owned(), ..Experiment::default() });
+                let mut experiment =
+                    Box::new(Experiment { name: "My experiment".to_owned(), ..Experiment::default() });
                 experiment.retrieval.k = vec![4];
                 commands.push(Command::OpenDraft { experiment, file: None });
             }
@@ -243,9 +256,9 @@ impl Files {
                 self.job = Some(Job::start("open experiment", wake, move |_, _| {
                     let path = std::path::absolute(&path).unwrap_or(path);
                     let (experiment, problems) = Experiment::draft(&path);
-                    let unreadable = problems.iter().any(|problem| {
-                        matches!(problem.kind, ProblemKind::Read(_) | ProblemKind::Syntax(_))
-                    });
+                    let unreadable = problems
+                        .iter()
+                        .any(|problem| matches!(problem.kind, ProblemKind::Read(_) | ProblemKind::Syntax(_)));
                     let problems = problems.iter().map(|problem| Told::of(problem).text).collect();
                     Ok(Done::Read { path, experiment: Box::new(experiment), problems, unreadable })
                 }));
@@ -266,19 +279,25 @@ impl Files {
         self.trouble = None;
         let wake = ctx.clone();
         let experiment = shared.experiment().clone();
-        self.job = Some(Job::start("save experiment", move || wake.request_repaint(), move |_, _| {
-            let path = std::path::absolute(&path).unwrap_or(path);
-            let text = experiment.to_toml()?;
-            WholeFile::put(&path, text.as_bytes())
-                .map_err(|error| Trouble(format!("{} cannot be written: {error}", path.display())))?;
-            Ok(Done::Saved(path))
-        }));
+        self.job = Some(Job::start(
+            "save experiment",
+            move || wake.request_repaint(),
+            move |_, _| {
+                let path = std::path::absolute(&path).unwrap_or(path);
+                let text = experiment.to_toml()?;
+                WholeFile::put(&path, text.as_bytes())
+                    .map_err(|error| Trouble(format!("{} cannot be written: {error}", path.display())))?;
+                Ok(Done::Saved(path))
+            },
+        ));
     }
 
     /// Where the draft is.
     pub fn whereabouts(ui: &mut Ui, shared: &Shared) {
         let words = match shared.draft.file() {
-            Some(file) if shared.draft.is_changed() => format!("{}, changed since it was saved", file.display()),
+            Some(file) if shared.draft.is_changed() => {
+                format!("{}, changed since it was saved", file.display())
+            }
             Some(file) => file.display().to_string(),
             None => "Not saved to a file".to_owned(),
         };

@@ -161,7 +161,11 @@ impl Form {
         let mut split = data.split();
         let has = |split: Split| found.is_empty() || found.iter().any(|id| id.split == split);
         let choices = Split::ALL.map(|choice| {
-            (choice, choice.id(), (!has(choice) && choice != split).then_some("The open data have no such split"))
+            (
+                choice,
+                choice.id(),
+                (!has(choice) && choice != split).then_some("The open data have no such split"),
+            )
         });
         if kit::segmented(ui, &mut split, &choices) {
             change("split", &|data| data.split = Some(split));
@@ -245,7 +249,9 @@ impl Form {
             change(&|tune| tune.k.clone_from(&k));
         }
         let mut retrievers: Vec<String> = draft.retrieval.retrievers.clone();
-        retrievers.extend(tune.retrievers.iter().filter(|text| !draft.retrieval.retrievers.contains(text)).cloned());
+        retrievers.extend(
+            tune.retrievers.iter().filter(|text| !draft.retrieval.retrievers.contains(text)).cloned(),
+        );
         retrievers.retain(|text| text.trim() != "none");
         if retrievers.len() > 1 {
             kit::label(ui, "With");
@@ -262,7 +268,9 @@ fn metrics(ui: &mut Ui, shared: &Shared, found: &[DatasetId], commands: &mut Vec
     ui.label(theme::section("Metrics shown"));
     let draft = shared.experiment();
     let of_tasks = |metric: &Metric| {
-        found.is_empty() || found.iter().any(|id| id.task.metrics().contains(metric)) || draft.metrics.contains(metric)
+        found.is_empty()
+            || found.iter().any(|id| id.task.metrics().contains(metric))
+            || draft.metrics.contains(metric)
     };
     let all: Vec<Metric> = Metric::ALL.into_iter().filter(of_tasks).collect();
     let on = |metric: Metric| draft.metrics.is_empty() || draft.metrics.contains(&metric);
@@ -281,7 +289,8 @@ fn series(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
     ui.checkbox(&mut settings.retry_failed, "Try failed samples again");
     ui.horizontal(|ui| {
         ui.label("End a run after");
-        let response = ui.add(DragValue::new(&mut settings.max_failures_in_a_row).range(1..=1_000_000_usize).speed(0.2));
+        let response =
+            ui.add(DragValue::new(&mut settings.max_failures_in_a_row).range(1..=1_000_000_usize).speed(0.2));
         kit::named(&response, egui::Role::SpinButton, true, "Failures in a row that end a run");
         ui.label("failures in a row");
     });
@@ -301,13 +310,19 @@ fn chips<T: Copy + PartialEq>(
     chips_of(ui, all, &marked, |one| words(*one))
 }
 
-fn chips_of<T: Clone>(ui: &mut Ui, all: &[T], marked: &[bool], words: impl Fn(&T) -> String) -> Option<Vec<T>> {
+fn chips_of<T: Clone>(
+    ui: &mut Ui,
+    all: &[T],
+    marked: &[bool],
+    words: impl Fn(&T) -> String,
+) -> Option<Vec<T>> {
     let mut marked = marked.to_vec();
     let mut changed = false;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = egui::vec2(4.0, 4.0);
+        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
         for (one, on) in all.iter().zip(&mut marked) {
-            ui.scope(|ui| changed |= kit::chip(ui, on, &words(one)));
+            changed |= kit::chip(ui, on, &words(one));
         }
     });
     if !changed || marked.iter().all(|on| !on) {

@@ -77,7 +77,8 @@ impl Grid<'_> {
             let same = groups.last().is_some_and(|group| {
                 let first = &self.columns()[group.first];
                 first.kind == Kind::Retriever
-                    && (first.model, &first.retriever, first.kind) == (column.model, &column.retriever, column.kind)
+                    && (first.model, &first.retriever, first.kind)
+                        == (column.model, &column.retriever, column.kind)
             });
             match groups.last_mut().filter(|_| same) {
                 Some(group) => group.count += 1,
@@ -109,9 +110,12 @@ impl Grid<'_> {
         for (row, (id, samples)) in self.survey.rows.iter().enumerate() {
             let rect = Rect::from_min_size(pos2(area.left(), top + ROW * row as f32), vec2(NAMES, ROW));
             let words = format!("All of {} {}", id.task, id.setting);
-            let response = self.head(ui, rect, &words, Id::unique(("matrix row", id.task.id(), id.setting.id())));
+            let response =
+                self.head(ui, rect, &words, Id::unique(("matrix row", id.task.id(), id.setting.id())));
             let mut cell = ui.new_child(
-                UiBuilder::new().max_rect(rect.shrink2(vec2(6.0, 0.0))).layout(Layout::left_to_right(Align::Center)),
+                UiBuilder::new()
+                    .max_rect(rect.shrink2(vec2(6.0, 0.0)))
+                    .layout(Layout::left_to_right(Align::Center)),
             );
             cell.label(theme::strong(id.task.id()));
             cell.label(theme::weak(&cell, id.setting.id()));
@@ -173,7 +177,8 @@ impl Grid<'_> {
             let own: Vec<usize> = (group.first..=last).collect();
             let model = self.models.get(column.model).map_or("", String::as_str);
             let words = format!("All of {} with {model}", column.name());
-            let response = self.head(ui, rect, &words, Id::unique(("matrix group", column.model, &column.retriever)));
+            let response =
+                self.head(ui, rect, &words, Id::unique(("matrix group", column.model, &column.retriever)));
             let mark = Rect::from_min_max(
                 pos2(rect.left() + 6.0, rect.bottom() - 3.0),
                 pos2(rect.right() - 6.0, rect.bottom() - 1.0),
@@ -238,7 +243,8 @@ impl Grid<'_> {
         let pointer = ui.input(|input| input.pointer.interact_pos());
         let at = pointer.and_then(|pointer| {
             let column = lefts.iter().position(|(left, width)| (*left..left + width).contains(&pointer.x));
-            let column = column.unwrap_or(if pointer.x < area.left() { 0 } else { lefts.len().saturating_sub(1) });
+            let column =
+                column.unwrap_or(if pointer.x < area.left() { 0 } else { lefts.len().saturating_sub(1) });
             let row = ((pointer.y - top) / ROW).floor().max(0.0) as usize;
             let rows = self.survey.rows.len();
             (rows > 0 && !lefts.is_empty()).then(|| (row.min(rows - 1), column))
@@ -256,7 +262,9 @@ impl Grid<'_> {
                 let rect = whole.shrink2(vec2(2.0, 2.0));
                 let column = &self.columns()[number];
                 let place = self.place(row, number);
-                let within = block.as_ref().is_some_and(|(rows, columns)| rows.contains(&row) && columns.contains(&number));
+                let within = block
+                    .as_ref()
+                    .is_some_and(|(rows, columns)| rows.contains(&row) && columns.contains(&number));
                 let possible = !matches!(place, Place::Refused(_));
                 let on = possible && if within { drag.on } else { self.ticks.is_on(row, number) };
                 let name = (id.task.id(), id.setting.id(), column.model, column.retriever.as_str(), column.k);
@@ -271,7 +279,12 @@ impl Grid<'_> {
                     *switched = self.toggle(vec![(row, number)]);
                 }
                 if response.has_focus() || (response.hovered() && possible) {
-                    ui.painter().rect_stroke(whole.shrink(0.5), 4.0, Stroke::new(1.0, colors(ui).weak), StrokeKind::Inside);
+                    ui.painter().rect_stroke(
+                        whole.shrink(0.5),
+                        4.0,
+                        Stroke::new(1.0, colors(ui).weak),
+                        StrokeKind::Inside,
+                    );
                 }
                 self.cell(ui, rect, on, place);
                 if response.hovered() && drag.from.is_none() {
@@ -282,8 +295,9 @@ impl Grid<'_> {
         if drag.from.is_some() && !ui.input(|input| input.pointer.any_down()) {
             if let Some((rows, columns)) = block {
                 let all = rows.flat_map(|row| columns.clone().map(move |column| (row, column)));
-                let cells: Vec<_> =
-                    all.filter(|&(row, column)| !matches!(self.place(row, column), Place::Refused(_))).collect();
+                let cells: Vec<_> = all
+                    .filter(|&(row, column)| !matches!(self.place(row, column), Place::Refused(_)))
+                    .collect();
                 *switched = Some(Switched { cells, on: drag.on });
             }
             *drag = Drag::default();

@@ -89,11 +89,15 @@ impl Measuring {
     fn begin(&mut self, ctx: &egui::Context, shared: &Shared, cells: Vec<Cell>) {
         self.trouble = None;
         let wake = ctx.clone();
-        let (workplace, store) = (shared.workplace.clone(), shared.places.store.clone());
-        self.job = Some(Job::start("measure", move || wake.request_repaint(), move |cancel, progress| {
-            let folder = Folder::beside(&store)?;
-            cells.iter().map(|cell| measured(cell, &folder, &workplace, cancel, progress)).collect()
-        }));
+        let workplace = shared.workplace.clone();
+        self.job = Some(Job::start(
+            "measure",
+            move || wake.request_repaint(),
+            move |cancel, progress| {
+                let folder = Folder::new()?;
+                cells.iter().map(|cell| measured(cell, &folder, &workplace, cancel, progress)).collect()
+            },
+        ));
     }
 }
 
@@ -101,8 +105,7 @@ impl Measuring {
 struct Folder(std::path::PathBuf);
 
 impl Folder {
-    fn beside(store: &std::path::Path) -> Result<Self, Trouble> {
-        let _ = store;
+    fn new() -> Result<Self, Trouble> {
         let name = format!("lamplight-measure-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path)?;
@@ -131,7 +134,8 @@ fn measured(
     let name = cell.spec.model.name.clone();
     progress.start(&format!("loading {name}"), 0);
     let part = |range: std::ops::Range<usize>| {
-        let positions: Vec<u32> = cell.positions.iter().copied().skip(range.start).take(range.len()).collect();
+        let positions: Vec<u32> =
+            cell.positions.iter().copied().skip(range.start).take(range.len()).collect();
         let mut part = Cell { positions: positions.into(), ..cell.clone() };
         // Another spec, so that it is a run of its own.
         part.spec.dataset.limit = Some(range.end);

@@ -264,7 +264,8 @@ impl Survey {
         for tuning in plan.tunings {
             let own = |column: &Column| column.kind == Kind::Tuned && column.model == tuning.model_number;
             let same = |(id, _): &(DatasetId, usize)| (id.task, id.setting) == (tuning.task, tuning.setting);
-            let (Some(row), Some(column)) = (self.rows.iter().position(same), self.columns.iter().position(own))
+            let (Some(row), Some(column)) =
+                (self.rows.iter().position(same), self.columns.iter().position(own))
             else {
                 continue;
             };

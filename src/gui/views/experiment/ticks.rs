@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::survey::{Column, Kind};
 use crate::dataset::DatasetId;
 use crate::lamp::{Setting, Task};
-use crate::run::experiment::skip::{NONE, Skip, Skips, Slot, TUNED};
 use crate::run::Experiment;
+use crate::run::experiment::skip::{NONE, Skip, Skips, Slot, TUNED};
 
 /// For each row and column, whether the cell is ticked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,7 +17,10 @@ impl Ticks {
     pub fn of(experiment: &Experiment, rows: &[(DatasetId, usize)], columns: &[Column]) -> Self {
         let skips = Skips::of(experiment);
         let of_row = |id: DatasetId| {
-            columns.iter().map(|column| !slot(experiment, id, column).is_some_and(|slot| skips.has(slot))).collect()
+            columns
+                .iter()
+                .map(|column| !slot(experiment, id, column).is_some_and(|slot| skips.has(slot)))
+                .collect()
         };
         Self(rows.iter().map(|(id, _)| of_row(*id)).collect())
     }
@@ -67,10 +70,17 @@ impl Ticks {
                 for (off, tasks) in groups {
                     let tasks = if tasks.len() == in_setting { Vec::new() } else { tasks };
                     let whole = off.len() == own.len();
-                    for (retrievers, k) in if whole { vec![(Vec::new(), Vec::new())] } else { ways(&off, &own, columns) }
+                    for (retrievers, k) in
+                        if whole { vec![(Vec::new(), Vec::new())] } else { ways(&off, &own, columns) }
                     {
                         let models = vec![model.name.trim().to_owned()];
-                        all.push(Skip { tasks: tasks.clone(), settings: vec![setting], models, retrievers, k });
+                        all.push(Skip {
+                            tasks: tasks.clone(),
+                            settings: vec![setting],
+                            models,
+                            retrievers,
+                            k,
+                        });
                     }
                 }
             }
@@ -134,7 +144,9 @@ fn merged<T: Clone + PartialEq>(
     for mut skip in skips {
         let values = std::mem::take(list(&mut skip));
         match all.iter_mut().find(|(known, _)| *known == skip) {
-            Some((_, known)) => known.extend(values.into_iter().filter(|value| !known.contains(value)).collect::<Vec<_>>()),
+            Some((_, known)) => {
+                known.extend(values.into_iter().filter(|value| !known.contains(value)).collect::<Vec<_>>())
+            }
             None => all.push((skip, values)),
         }
     }
@@ -195,7 +207,8 @@ mod tests {
                 state >> 40
             };
             let dense = 1 + next() % 9;
-            let ticks = Ticks(rows.iter().map(|_| columns.iter().map(|_| next() % 10 < dense).collect()).collect());
+            let ticks =
+                Ticks(rows.iter().map(|_| columns.iter().map(|_| next() % 10 < dense).collect()).collect());
             let mut written = experiment.clone();
             ticks.write(&mut written, &rows, &columns);
             assert_eq!(Ticks::of(&written, &rows, &columns), ticks, "round {round}: {:#?}", written.skip);
@@ -216,7 +229,10 @@ mod tests {
         };
         assert_eq!(off(&|_, _| false), []);
         let four = off(&|_, column| column.k == 4);
-        assert_eq!(four, [Skip { retrievers: vec!["bm25".into(), "random".into()], k: vec![4], ..Skip::default() }]);
+        assert_eq!(
+            four,
+            [Skip { retrievers: vec!["bm25".into(), "random".into()], k: vec![4], ..Skip::default() }]
+        );
         let task = off(&|id, column| id.task == Task::Lamp3 && column.model == 1);
         assert_eq!(task, [Skip { tasks: vec![Task::Lamp3], models: vec!["two".into()], ..Skip::default() }]);
         let time = off(&|id, _| id.setting == Setting::Time);
