@@ -27,12 +27,10 @@ fn runs(window: &Window) -> Vec<RunRecord> {
     window.harness.state().shared().store.runs.clone()
 }
 
+/// Predictions stored so far; none while the store is being made.
 fn done(window: &Window) -> u64 {
-    let store = &window.places().store;
-    if !store.exists() {
-        return 0;
-    }
-    Reader::open(store).unwrap().runs().unwrap().iter().map(|run| run.totals.done).sum()
+    let runs = Reader::open(&window.places().store).and_then(|reader| reader.runs());
+    runs.map_or(0, |runs| runs.iter().map(|run| run.totals.done).sum())
 }
 
 fn idle(window: &mut Window) {
