@@ -41,7 +41,7 @@ pub(super) fn active(
         kit::notice(ui, Notice::Warning, changed, None);
     }
     if board.planned {
-        lines(ui, &board, shared, Some(active), height, commands);
+        ui.scope(|ui| lines(ui, &board, shared, Some(active), height, commands));
         asides(ui, &board);
     }
 }
@@ -117,6 +117,7 @@ pub(super) fn lines(
     height: f32,
     commands: &mut Vec<Command>,
 ) {
+    dense(ui);
     let wide = ui.available_width() > 860.0;
     let running = board.cells.iter().position(|cell| cell.state == CellState::Running);
     let progress = active.and_then(Active::progress);
@@ -185,6 +186,12 @@ pub(super) fn lines(
                 row.col(|ui| ways_on(ui, cell, commands));
             });
         });
+}
+
+/// Rows close to each other.
+pub(super) fn dense(ui: &mut Ui) {
+    ui.spacing_mut().item_spacing.y = 0.0;
+    ui.spacing_mut().interact_size.y = ROW - 4.0;
 }
 
 /// The method with its color.

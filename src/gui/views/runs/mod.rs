@@ -99,7 +99,7 @@ impl View for RunsView {
             ui.add_space(4.0);
             self.stored.head(ui, shared);
             let left = height - (ui.cursor().top() - above) - 4.0;
-            self.stored.table(ui, shared, left.max(6.0 * ROW), commands);
+            ui.scope(|ui| self.stored.table(ui, shared, left.max(6.0 * ROW), commands));
         });
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use eframe::egui::{self, Ui};
 use egui_extras::Column;
 
-use super::cells::{mark, method, of_id};
+use super::cells::{dense, mark, method, of_id};
 use crate::gui::command::{Command, Inspection, Toast, Weight};
 use crate::gui::kit::{self, Notice};
 use crate::gui::loadable::Trouble;
@@ -130,7 +130,7 @@ impl Stored {
     /// The head: filters, search, what is done with those that are marked.
     pub fn head(&mut self, ui: &mut Ui, shared: &Shared) {
         let store = &shared.store;
-        ui.horizontal_wrapped(|ui| {
+        ui.horizontal(|ui| {
             ui.label(theme::section("In the store"));
             for (filter, words) in
                 [(Filter::All, "All"), (Filter::Open, "Not done"), (Filter::Failed, "With failed samples")]
@@ -245,6 +245,7 @@ impl Stored {
     /// The rows.
     pub fn table(&mut self, ui: &mut Ui, shared: &Shared, height: f32, commands: &mut Vec<Command>) {
         let store = &shared.store;
+        dense(ui);
         let wide = ui.available_width() > 860.0;
         let mut table = kit::table(ui, "stored runs")
             .min_scrolled_height(ROW)
@@ -252,17 +253,17 @@ impl Stored {
             .auto_shrink([false, true])
             .column(Column::exact(20.0))
             .column(Column::exact(40.0))
-            .column(Column::exact(if wide { 168.0 } else { 140.0 }).clip(true))
+            .column(Column::exact(if wide { 146.0 } else { 130.0 }).clip(true))
             .column(Column::remainder().at_least(80.0).clip(true))
-            .column(Column::exact(if wide { 132.0 } else { 90.0 }).clip(true))
-            .column(Column::exact(96.0).clip(true))
-            .column(Column::exact(if wide { 128.0 } else { 96.0 }).clip(true));
+            .column(Column::exact(if wide { 126.0 } else { 90.0 }).clip(true))
+            .column(Column::exact(80.0).clip(true))
+            .column(Column::exact(if wide { 116.0 } else { 96.0 }).clip(true));
         if wide {
             table = table.column(Column::exact(108.0)).column(Column::exact(62.0));
         }
         table
-            .column(Column::exact(118.0))
-            .header(20.0, |mut header| {
+            .column(Column::exact(104.0))
+            .header(ROW, |mut header| {
                 let mut heads = vec!["", "Run", "Data", "Method", "Model", "Samples", "Status"];
                 if wide {
                     heads.extend(["Begun (UTC)", "Key"]);
@@ -364,7 +365,8 @@ impl Stored {
                 RunStatus::Done if run.totals.failed > 0 => {
                     (RunStatus::Done, format!("{} failed", run.totals.failed))
                 }
-                _ if here => (RunStatus::Running, "running".to_owned()),
+                status if here == Some("waiting") => (status, "waiting".to_owned()),
+                _ if here.is_some() => (RunStatus::Running, "running".to_owned()),
                 _ if claimed => (RunStatus::Running, "in another program".to_owned()),
                 RunStatus::Running => (RunStatus::Interrupted, "broken off".to_owned()),
                 other => (other, other.id().to_owned()),
@@ -375,7 +377,7 @@ impl Stored {
             let response = kit::cut(ui, words);
             if let Some(reason) = &run.reason {
                 response.on_hover_text(reason);
-            } else if claimed && !here {
+            } else if claimed && here.is_none() {
                 response
                     .on_hover_text("Another program works on it; it can be resumed here when that has ended");
             }
@@ -389,7 +391,7 @@ impl Stored {
                 key.on_hover_text(&run.key);
             });
         }
-        row.col(|ui| self.ways_on(ui, run, here || claimed, commands));
+        row.col(|ui| self.ways_on(ui, run, here.is_some() || claimed, commands));
     }
 
     fn ways_on(&self, ui: &mut Ui, run: &RunRecord, busy: bool, commands: &mut Vec<Command>) {
@@ -434,11 +436,15 @@ pub(super) fn is_broken_off(run: &RunRecord) -> bool {
     matches!(run.status, RunStatus::Interrupted | RunStatus::Running | RunStatus::Planned | RunStatus::Failed)
 }
 
-/// Whether this window works on the run.
-fn is_here(run: &RunRecord, shared: &Shared) -> bool {
-    shared.runner.active().is_some_and(|active| {
-        active.board().cells.iter().any(|cell| cell.state == CellState::Running && cell.key == run.key)
-    })
+/// Whether this window works on the run, or will.
+fn is_here(run: &RunRecord, shared: &Shared) -> Option<&'static str> {
+    let board = shared.runner.active()?.board();
+    let cell = board.cells.iter().find(|cell| cell.key == run.key)?;
+    match cell.state {
+        CellState::Running => Some("running"),
+        CellState::Waiting => Some("waiting"),
+        CellState::Ended { .. } | CellState::Failed(_) => None,
+    }
 }
 
 fn told(outcome: Result<Deleted, Trouble>) -> Toast {
