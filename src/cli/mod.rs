@@ -298,6 +298,16 @@ impl From<BuildError> for CliError {
     }
 }
 
+impl From<crate::run::FullTextError> for CliError {
+    fn from(error: crate::run::FullTextError) -> Self {
+        match error {
+            crate::run::FullTextError::Dataset(error) => error.into(),
+            crate::run::FullTextError::Search(error) => error.into(),
+            crate::run::FullTextError::Canceled(canceled) => Self::Canceled(canceled),
+        }
+    }
+}
+
 impl From<SearchError> for CliError {
     fn from(error: SearchError) -> Self {
         match error {

@@ -226,6 +226,10 @@ impl App {
     fn carry_out(&mut self, command: Command, ctx: &egui::Context) {
         match command {
             Command::Go(screen) => self.screen = screen,
+            Command::Show(part) => {
+                self.screen = part.screen();
+                self.views.get_mut(part.screen()).show_part(part);
+            }
             Command::OpenPalette => self.frame.open_palette(),
             Command::Toast(toast) => {
                 self.shared.messages.push(toast.clone());
@@ -251,9 +255,14 @@ impl App {
                 self.shared.data_version += 1;
                 self.shared.catalog.forget();
             }
+            Command::CancelData => self.shared.catalog.cancel(),
             Command::ReloadModels => {
                 self.shared.models_version += 1;
                 self.shared.models.forget();
+            }
+            Command::GetModel(repository) => {
+                self.views.model.offer(&repository);
+                self.screen = Screen::Model;
             }
             Command::ChooseSample(sample) => self.shared.sample = Some(sample),
             Command::Edit { what, experiment } => self.shared.draft.edit(what, *experiment, Instant::now()),
@@ -275,10 +284,18 @@ impl App {
                 self.screen = Screen::Runs;
             }
             Command::Resume { experiment } => {
-                let stored = self.shared.store.experiments.iter().find(|stored| stored.id == experiment);
-                let name =
-                    stored.map_or_else(|| format!("experiment {experiment}"), |stored| stored.name.clone());
-                self.shared.runner.enqueue(name, Wanted::Stored(experiment));
+                let wanted = Wanted::Stored { experiment, runs: Vec::new(), retry_failed: false };
+                self.shared.runner.enqueue(self.name_of(experiment), wanted);
+            }
+            Command::RetryFailed { experiment, runs } => {
+                let wanted = Wanted::Stored { experiment, runs, retry_failed: true };
+                self.shared.runner.enqueue(self.name_of(experiment), wanted);
+            }
+            Command::SetSeries(settings) => self.shared.runner.set_settings(settings),
+            Command::ResumeAll => {
+                let numbers: Vec<i64> = self.shared.broken_off().map(|stored| stored.id).collect();
+                self.commands.extend(numbers.into_iter().map(|experiment| Command::Resume { experiment }));
+                self.screen = Screen::Runs;
             }
             Command::Pause(paused) => self.shared.runner.pause(paused),
             Command::Cancel(id) => self.shared.runner.cancel(id),
@@ -329,6 +346,13 @@ impl App {
             Command::DeleteRuns(runs) => self.views.runs.delete(runs),
             _ => {}
         }
+    }
+
+    /// What a stored experiment is called.
+    fn name_of(&self, experiment: i64) -> String {
+        let stored = self.shared.store.experiments.iter().find(|stored| stored.id == experiment);
+        let name = stored.map(|stored| stored.name.clone()).filter(|name| !name.is_empty());
+        name.unwrap_or_else(|| format!("experiment {experiment}"))
     }
 
     fn apply_theme(&self, ctx: &egui::Context) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::dataset::Dataset;
 use crate::record::RunId;
-use crate::run::Experiment;
+use crate::run::{Experiment, Settings};
 
 /// The screens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -58,6 +58,29 @@ impl Screen {
             Self::Results => "Results",
             Self::Inspect => "Inspect",
             Self::Settings => "Settings",
+        }
+    }
+}
+
+/// A part of a screen that a command leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Where paths of data are typed.
+    OpenData,
+    /// The table of results.
+    Table,
+    /// The charts of results.
+    Charts,
+    /// Where results are written to files.
+    Export,
+}
+
+impl Part {
+    /// Whose part it is.
+    pub const fn screen(self) -> Screen {
+        match self {
+            Self::OpenData => Screen::Data,
+            Self::Table | Self::Charts | Self::Export => Screen::Results,
         }
     }
 }
@@ -146,6 +169,8 @@ pub enum ThemeChoice {
 pub enum Command {
     /// Shows a screen.
     Go(Screen),
+    /// Shows a part of a screen.
+    Show(Part),
     /// Opens the palette.
     OpenPalette,
     /// Shows a message.
@@ -166,8 +191,12 @@ pub enum Command {
     CloseData(PathBuf),
     /// Reads the data again from the disk.
     ReloadData,
+    /// Stops reading them.
+    CancelData,
     /// Looks again at which models are installed.
     ReloadModels,
+    /// Shows how to get a model, with this repository (or nothing) in the field.
+    GetModel(String),
     /// Chooses the sample that previews show.
     ChooseSample(ChosenSample),
 
@@ -201,6 +230,17 @@ pub enum Command {
         /// Its number in the store.
         experiment: i64,
     },
+    /// Puts runs of a stored experiment at the end of the queue, to try the samples again that could not be answered.
+    RetryFailed {
+        /// Its number in the store.
+        experiment: i64,
+        /// The runs; all that have failed samples if empty.
+        runs: Vec<RunId>,
+    },
+    /// Says how what is begun from now on is run; changes no answer.
+    SetSeries(Settings),
+    /// The same for all experiments of which something was broken off.
+    ResumeAll,
     /// Lets the running model rest, or go on.
     Pause(bool),
     /// Ends what is running, or takes it from the queue, by its number in the window.

@@ -67,7 +67,8 @@ impl Draft {
     }
 
     /// Changes the experiment.
-    pub fn edit(&mut self, what: &'static str, experiment: Experiment, now: Instant) {
+    pub fn edit(&mut self, what: &'static str, mut experiment: Experiment, now: Instant) {
+        experiment.tidy_skips();
         if experiment == self.experiment {
             return;
         }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use eframe::egui::{IconData, ViewportBuilder};
 
@@ -10,15 +11,30 @@ use super::App;
 use super::memory::Memory;
 use crate::run::Places;
 
-/// The window could not be opened.
+/// There is no window, or not any more.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "no window could be opened here ({reason}); without one, use `lamplight demo`, `lamplight run` and the other commands of \
-     `lamplight --help`"
-)]
-pub struct LaunchError {
-    reason: String,
+pub enum LaunchError {
+    /// It could not be opened.
+    #[error(
+        "no window could be opened here ({reason}); without one, use `lamplight demo`, `lamplight run` and the other commands \
+         of `lamplight --help`"
+    )]
+    NoWindow {
+        /// Why.
+        reason: String,
+    },
+    /// It was open, and an error of the program ended it.
+    #[error(
+        "the window was ended by an error of the program ({reason}); what was answered is stored, and `lamplight` opens it again"
+    )]
+    Ended {
+        /// What is known of it.
+        reason: String,
+    },
 }
+
+/// Whether a window was opened: panics before that are the reason why there is none, and told in a line.
+static OPENED: AtomicBool = AtomicBool::new(false);
 
 /// Opens the window and returns when it is closed.
 ///
@@ -26,7 +42,7 @@ pub struct LaunchError {
 /// There is no display, or nothing that draws.
 pub fn open(places: Places) -> Result<(), LaunchError> {
     if let Some(reason) = no_display() {
-        return Err(LaunchError { reason: reason.to_owned() });
+        return Err(LaunchError::NoWindow { reason: reason.to_owned() });
     }
     let icon = Arc::new(icon());
     let viewport = ViewportBuilder::default()
@@ -43,19 +59,32 @@ pub fn open(places: Places) -> Result<(), LaunchError> {
         ..eframe::NativeOptions::default()
     };
     let memory = Memory::read(places.memory.as_deref());
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if OPENED.load(Ordering::Acquire) {
+            hook(panic);
+        }
+    }));
     // Libraries that are looked for when the window opens panic where they are missing.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         eframe::run_native(
             "lamplight",
             options,
-            Box::new(|creation| Ok(Box::new(App::new(&creation.egui_ctx, places, memory)))),
+            Box::new(|creation| {
+                OPENED.store(true, Ordering::Release);
+                Ok(Box::new(App::new(&creation.egui_ctx, places, memory)))
+            }),
         )
     }));
-    match opened {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(LaunchError { reason: one_line(&error.to_string()) }),
-        Err(panic) => Err(LaunchError { reason: one_line(&words(&*panic)) }),
-    }
+    let reason = match opened {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => one_line(&error.to_string()),
+        Err(panic) => one_line(&words(&*panic)),
+    };
+    Err(match OPENED.load(Ordering::Acquire) {
+        true => LaunchError::Ended { reason },
+        false => LaunchError::NoWindow { reason },
+    })
 }
 
 /// Why there is surely no display, on systems that say so by variables.
@@ -68,8 +97,15 @@ fn no_display() -> Option<&'static str> {
     None
 }
 
+/// A reason in one line, without the place in a library's source that some begin with.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let said = match text.rfind(".rs:") {
+        Some(at) => {
+            text[at + 4..].trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ':')
+        }
+        None => text,
+    };
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {
@@ -81,4 +117,18 @@ fn words(panic: &(dyn Any + Send)) -> String {
 fn icon() -> IconData {
     eframe::icon_data::from_png_bytes(include_bytes!("../../resources/icon/lamplight-256.png"))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_reason_is_one_line_without_the_source_it_comes_from() {
+        assert_eq!(
+            one_line("os error at /a/b/mod.rs:788: Failed to open\nconnection"),
+            "Failed to open connection"
+        );
+        assert_eq!(one_line("no GL"), "no GL");
+    }
 }

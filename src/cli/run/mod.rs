@@ -181,10 +181,14 @@ fn planned(
     let plan = console.with_progress(Unit::Bytes, |progress| {
         plan_draft(experiment, problems, workplace, console.cancel(), progress)
     })?;
+    tell_notes(&plan, console);
+    Ok(plan)
+}
+
+fn tell_notes(plan: &Plan, console: &Console) {
     for note in &plan.notes {
         console.note(&format!("Note: {}.", plain(&note.to_string())));
     }
-    Ok(plan)
 }
 
 /// What a command has run, to be told to machines, and how the command ends.

@@ -1,20 +1,16 @@
 //! `lamplight resume`: runs that were broken off, continued from the store alone.
 
-use std::collections::HashSet;
-use std::path::Path;
-
 use clap::Args;
 use serde_json::json;
 
 use super::summary::label;
-use super::{RunCommandError, WorkArgs, execute, planned};
+use super::{RunCommandError, WorkArgs, execute, tell_notes};
 use crate::cli::text::plain;
-use crate::cli::{CliError, Console, Outcome};
-use crate::record::{Difference, RunId, RunRecord, RunStatus, Shard, Tuning, diff};
-use crate::run::experiment::{Experiment, Problems};
-use crate::run::plan::TunePlan;
-use crate::run::{Cell, Plan, PlanError};
-use crate::store::StoredExperiment;
+use crate::cli::{CliError, Console, Outcome, Unit};
+use crate::record::{RunRecord, Shard};
+use crate::run::PlanError;
+use crate::run::experiment::Problems;
+use crate::run::resume::{Changed, Remainder, is_open, lacks_choice, remainder};
 
 /// Continue runs that were interrupted, killed, or ended by failures.
 ///
@@ -34,7 +30,7 @@ pub(in crate::cli) fn run(arguments: &ResumeArgs, console: &Console) -> Result<O
     let reader = arguments.work.store.reader()?;
     let named = arguments.runs.iter().map(|run| reader.find(run)).collect::<Result<Vec<_>, _>>()?;
     let retry = arguments.work.retry_failed;
-    let open = |run: &RunRecord| run.status != RunStatus::Done || (retry && run.totals.failed > 0);
+    let open = |run: &RunRecord| is_open(run, retry);
     let wanted: Vec<RunRecord> = match named.is_empty() {
         // What another program is at work on needs nobody else.
         true => reader.runs()?.into_iter().filter(|run| open(run) && !reader.is_claimed(run)).collect(),
@@ -57,11 +53,10 @@ pub(in crate::cli) fn run(arguments: &ResumeArgs, console: &Console) -> Result<O
         if mine.is_empty() && !untuned {
             continue;
         }
-        let origin = format!("experiment {} of the store", stored.id);
-        let made = Experiment::from_toml(&stored.toml, Path::new(&origin))
-            .map_err(CliError::from)
-            .and_then(|experiment| Ok((planned(&experiment, Vec::new(), &workplace, console)?, experiment)));
-        let (mut plan, experiment) = match made {
+        let made = console.with_progress(Unit::Bytes, |progress| {
+            remainder(stored, &runs, &mine, named.is_empty(), &workplace, console.cancel(), progress)
+        });
+        let Remainder { experiment, plan, changed: gone } = match made.map_err(CliError::from) {
             Ok(made) => made,
             // What one experiment lacks does not keep the others.
             Err(CliError::RunCommand(error)) => {
@@ -71,8 +66,8 @@ pub(in crate::cli) fn run(arguments: &ResumeArgs, console: &Console) -> Result<O
             }
             Err(error) => return Err(error),
         };
-        changed += tell_changes(&plan, &mine, console);
-        keep_only(&mut plan, &mine, named.is_empty(), &known_keys(stored, &runs));
+        tell_notes(&plan, console);
+        changed += tell_changes(&gone, console);
         if plan.cells.is_empty() && plan.tunings.is_empty() {
             continue;
         }
@@ -103,75 +98,13 @@ pub(in crate::cli) fn run(arguments: &ResumeArgs, console: &Console) -> Result<O
     }
 }
 
-/// Whether an experiment was broken off between its grid and the winner.
-fn lacks_choice(stored: &StoredExperiment, runs: &[RunRecord], tunings: &[Tuning]) -> bool {
-    let Ok(experiment) = Experiment::from_toml(&stored.toml, Path::new("")) else { return false };
-    let Some(tune) = &experiment.tune else { return false };
-    let mine = || runs.iter().filter(|run| stored.runs.contains(&run.id));
-    let keys: HashSet<&str> = mine().map(|run| run.key.as_str()).collect();
-    mine().filter(|run| run.spec.dataset.split == tune.on).any(|run| {
-        let of_run = |tuning: &&Tuning| {
-            (tuning.task, tuning.setting) == (run.spec.dataset.task, run.spec.dataset.setting)
-                && tuning.model == run.spec.model.name
-                && tuning.tuned_on == tune.on
-                && keys.contains(tuning.applied.as_str())
-        };
-        !tunings.iter().any(|tuning| of_run(&tuning))
-    })
-}
-
-fn known_keys(stored: &StoredExperiment, runs: &[RunRecord]) -> HashSet<String> {
-    let ids: HashSet<RunId> = stored.runs.iter().copied().collect();
-    runs.iter().filter(|run| ids.contains(&run.id)).map(|run| run.key.clone()).collect()
-}
-
-/// Leaves in a plan what is to be resumed: the wanted runs, and with `choices` the choices whose grids are still the stored
-/// ones.
-fn keep_only(plan: &mut Plan, wanted: &[RunRecord], choices: bool, known: &HashSet<String>) {
-    let keys: HashSet<&str> = wanted.iter().map(|run| run.key.as_str()).collect();
-    let is_wanted = |cell: &Cell| keys.contains(cell.spec.key().as_str());
-    let is_known = |tuning: &TunePlan| tuning.grid.iter().all(|cell| known.contains(&cell.spec.key()));
-    let more: Vec<Cell> = plan
-        .tunings
-        .iter()
-        .flat_map(|tuning| tuning.grid.iter().chain(&tuning.applied))
-        .filter(|cell| is_wanted(cell))
-        .cloned()
-        .collect();
-    plan.cells.retain(is_wanted);
-    let mut present: HashSet<String> = plan.cells.iter().map(|cell| cell.spec.key()).collect();
-    plan.cells.extend(more.into_iter().filter(|cell| present.insert(cell.spec.key())));
-    plan.tunings.retain(|tuning| choices && is_known(tuning));
-    plan.refused.clear(); // they were told when it was run first
-}
-
 /// Says which runs are not to be had any more, and why; gives their number.
-fn tell_changes(plan: &Plan, wanted: &[RunRecord], console: &Console) -> usize {
-    let tuned = plan.tunings.iter().flat_map(|tuning| tuning.grid.iter().chain(&tuning.applied));
-    let cells: Vec<&Cell> = plan.cells.iter().chain(tuned).collect();
-    let mut changed = 0;
-    for run in wanted {
-        if cells.iter().any(|cell| cell.spec.key() == run.key) {
-            continue;
-        }
-        changed += 1;
-        let near = cells.iter().map(|cell| diff(&run.spec, &cell.spec)).min_by_key(Vec::len);
-        let why = near.as_deref().map_or_else(|| "it is no part of its experiment".to_owned(), words);
-        console.warn(&format!("Run {} ({}) is not resumed: {why}.", run.id.0, label(&run.spec)));
+fn tell_changes(changed: &[Changed], console: &Console) -> usize {
+    for one in changed {
+        let why = plain(&one.to_string());
+        console.warn(&format!("Run {} ({}) is not resumed: {why}.", one.run.id.0, label(&one.run.spec)));
     }
-    changed
-}
-
-fn words(differences: &[Difference]) -> String {
-    let value = |value: &Option<serde_json::Value>| match value {
-        Some(serde_json::Value::String(text)) => text.chars().take(60).collect(),
-        Some(other) => other.to_string().chars().take(60).collect(),
-        None => "nothing".to_owned(),
-    };
-    let one = |difference: &Difference| {
-        format!("{} was {} and is {}", difference.path, value(&difference.first), value(&difference.second))
-    };
-    plain(&differences.iter().map(one).collect::<Vec<_>>().join("; "))
+    changed.len()
 }
 
 impl From<Problems> for CliError {

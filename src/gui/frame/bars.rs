@@ -71,6 +71,9 @@ fn work(ui: &mut Ui, drawing: &Drawing<'_>, commands: &mut Vec<Command>) {
 /// The bar beneath.
 pub(super) fn status(ui: &mut Ui, drawing: &Drawing<'_>, messages_open: &mut bool) {
     let shared = drawing.shared;
+    // Rows are as high as a control otherwise, which is more than this bar.
+    ui.spacing_mut().interact_size.y = 16.0;
+    ui.spacing_mut().button_padding.y = 0.0;
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = 12.0;
         let threads = match shared.threads {
@@ -89,7 +92,7 @@ pub(super) fn status(ui: &mut Ui, drawing: &Drawing<'_>, messages_open: &mut boo
         let store = match &shared.store.trouble {
             Some(_) => "store cannot be read".to_owned(),
             None if runs == 0 => "store empty".to_owned(),
-            None => format!("{runs} runs, {}", bytes(shared.store.bytes)),
+            None => format!("{runs} runs, {}", kit::bytes(shared.store.bytes)),
         };
         let response = ui.label(theme::caption(ui, format!("{}  {store}", icons::HARD_DRIVES)));
         let path = drawing.path.display().to_string();
@@ -106,13 +109,4 @@ pub(super) fn status(ui: &mut Ui, drawing: &Drawing<'_>, messages_open: &mut boo
             }
         });
     });
-}
-
-/// Sizes as people read them.
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
 }

@@ -18,7 +18,7 @@ use super::{kit, runner};
 pub(super) use toasts::told_end;
 
 /// Shortcuts that hold everywhere, with what they do and their words.
-pub(super) fn shortcuts() -> Vec<(KeyboardShortcut, Command, &'static str)> {
+pub(in crate::gui) fn shortcuts() -> Vec<(KeyboardShortcut, Command, &'static str)> {
     const DIGITS: [Key; 9] =
         [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
     let command = |key| KeyboardShortcut::new(Modifiers::COMMAND, key);

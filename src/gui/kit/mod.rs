@@ -88,7 +88,11 @@ pub fn segmented<T: PartialEq + Copy>(
         .corner_radius(CornerRadius::same(CORNER))
         .inner_margin(Margin::same(2))
         .show(ui, |ui| {
-            ui.spacing_mut().item_spacing.x = 2.0;
+            // With its frame it is as high as other controls, so that names beside it stand on their line.
+            let spacing = ui.spacing_mut();
+            spacing.item_spacing.x = 2.0;
+            spacing.button_padding.y = 2.0;
+            spacing.interact_size.y = CONTROL - 6.0;
             ui.horizontal(|ui| {
                 for (choice, words, refusal) in choices {
                     let selected = *value == *choice;
@@ -100,7 +104,7 @@ pub fn segmented<T: PartialEq + Copy>(
                     let button = Button::new(text)
                         .fill(if selected { colors.selected } else { Color32::TRANSPARENT })
                         .stroke(Stroke::NONE)
-                        .min_size(vec2(0.0, CONTROL - 4.0));
+                        .min_size(vec2(0.0, CONTROL - 6.0));
                     let mut response = ui.add_enabled(refusal.is_none(), button);
                     if let Some(refusal) = refusal {
                         response = response.on_disabled_hover_text(*refusal);
@@ -248,7 +252,9 @@ pub fn search_field(ui: &mut Ui, text: &mut String, hint: &str, width: f32) -> R
                 let cross = if text.is_empty() { 0.0 } else { 28.0 };
                 let edit = TextEdit::singleline(text)
                     .frame(Frame::NONE)
+                    .align(Align2::LEFT_CENTER)
                     .hint_text(hint)
+                    .align(Align2::LEFT_CENTER)
                     .desired_width((width - 56.0 - cross).max(40.0));
                 let mut response = ui.add(edit);
                 if !text.is_empty() && icon_button(ui, icons::X, "Clear the search").clicked() {
@@ -296,7 +302,7 @@ pub fn progress(ui: &mut Ui, part: Option<f32>, width: f32, words: &str) -> Resp
 /// How far a job is: what it does now, a bar, and a button to cancel it; tells whether that was clicked.
 pub fn working(ui: &mut Ui, reading: &ProgressReading, words: &str) -> bool {
     let mut canceled = false;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
         progress(ui, part, 160.0, words);
         let step = if reading.step.is_empty() { words } else { &reading.step };
@@ -317,6 +323,15 @@ pub fn number(ui: &mut Ui, text: impl Into<WidgetText>) -> Response {
 pub fn section<R>(ui: &mut Ui, title: &str, right: impl FnOnce(&mut Ui) -> R) -> R {
     ui.horizontal(|ui| {
         ui.label(theme::section(title));
+        ui.with_layout(Layout::right_to_left(Align::Center), right).inner
+    })
+    .inner
+}
+
+/// A small title over a part of a card, with what belongs to its right end.
+pub fn section_small<R>(ui: &mut Ui, title: &str, right: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.horizontal(|ui| {
+        ui.label(theme::overline(ui, title));
         ui.with_layout(Layout::right_to_left(Align::Center), right).inner
     })
     .inner
@@ -374,4 +389,14 @@ pub fn overlay(ui: &Ui, rect: Rect, words: &str) {
     painter.rect_stroke(rect.shrink(4.0), 8.0, Stroke::new(3.0, colors.accent), StrokeKind::Inside);
     let font = egui::FontId::new(22.0, egui::FontFamily::Name("strong".into()));
     painter.text(rect.center(), Align2::CENTER_CENTER, words, font, colors.text);
+}
+
+/// A size as people read it.
+pub fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} B"),
+        1000..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
 }

@@ -44,6 +44,13 @@
 //! on = "dev"
 //! k = [0, 1, 2, 4]
 //! retrievers = ["bm25"]              # those of [retrieval] if left out
+//!
+//! [[skip]]                           # cells to leave out: those that have one of each list, which
+//! tasks = ["LaMP-3"]                 # may be left out; models and retrievers as they are named above
+//! settings = ["user"]
+//! models = ["google/flan-t5-base"]
+//! retrievers = ["bm25"]              # none: the cell without a profile; tuned: what [tune] chooses
+//! k = [4]
 //! ```
 //!
 //! Lists make a matrix: every model answers every dataset with every retriever and every k. `none`, and a k of 0, are the
@@ -54,6 +61,7 @@ mod parse;
 mod place;
 mod problem;
 mod reader;
+pub mod skip;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,6 +70,7 @@ use serde::Serialize;
 
 pub use place::{KeyPath, Place, Source};
 pub use problem::{Problem, ProblemKind, Problems};
+pub use skip::Skip;
 
 use crate::lamp::{Metric, Setting, Split, Task};
 use crate::model::{DeviceChoice, EarlyStopping, GenerationConfig, Precision, Sampling};
@@ -93,6 +102,9 @@ pub struct Experiment {
     /// What is chosen on one split for another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tune: Option<TuneSettings>,
+    /// Cells that are left out of the matrix.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<Skip>,
     /// Where it was read from.
     #[serde(skip)]
     pub source: Source,
@@ -431,12 +443,14 @@ impl Experiment {
         for model in &mut self.models {
             there(&mut model.name);
         }
+        self.skip.iter_mut().flat_map(|skip| &mut skip.models).for_each(there);
         match &mut self.prompt.template {
             Templates::All(template) => there(template),
             Templates::PerTask(templates) => templates.values_mut().for_each(there),
         }
         let tuned = self.tune.iter_mut().flat_map(|tune| &mut tune.retrievers);
-        for text in self.retrieval.retrievers.iter_mut().chain(tuned) {
+        let skipped = self.skip.iter_mut().flat_map(|skip| &mut skip.retrievers);
+        for text in self.retrieval.retrievers.iter_mut().chain(tuned).chain(skipped) {
             if let Ok(mut config) = text.parse() {
                 let mut changed = false;
                 super::encoders::each(&mut config, &mut |dense| {

@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use super::place::{KeyPath, Source};
 use super::problem::{Problem, ProblemKind};
 use super::reader::{Pair, Reading, Section};
+use super::skip::{Known, Skip};
 use super::{
     DataSettings, Experiment, GenerationSettings, ModelSettings, PromptSettings, RetrievalSettings,
     SamplingSettings, Templates, TuneSettings,
@@ -54,6 +55,7 @@ fn read(root: Section<'_, '_>) -> Experiment {
         (root.counts("seeds", 0, GREATEST), root.sections("data"), root.sections("models"));
     let (prompt_section, retrieval_section) = (root.section("prompt"), root.section("retrieval"));
     let (generation_section, tune_section) = (root.section("generation"), root.section("tune"));
+    let skips = root.sections("skip");
     let experiment = Experiment {
         name: name.unwrap_or_default(),
         metrics: metrics.unwrap_or_default(),
@@ -64,6 +66,7 @@ fn read(root: Section<'_, '_>) -> Experiment {
         retrieval: retrieval(retrieval_section, tune_section.is_there()),
         generation: generation(generation_section),
         tune: tune(tune_section),
+        skip: skips.into_iter().map(skip).collect(),
         source: Source::default(),
     };
     for (key, what) in [
@@ -75,8 +78,47 @@ fn read(root: Section<'_, '_>) -> Experiment {
             root.report(key, ProblemKind::Missing { what });
         }
     }
+    let sound = root.is_sound();
+    for (index, skip) in experiment.skip.iter().enumerate() {
+        let path = KeyPath::of("skip").at(index);
+        if skip.is_empty() {
+            let what = "at least one of tasks, settings, models, retrievers and k, or leave the table out";
+            root.report_at(&path, ProblemKind::Missing { what });
+        } else if sound {
+            // What could not be read is not held against what names it.
+            check_skip(&root, &path, skip, &Known::of(&experiment));
+        }
+    }
     root.end();
     experiment
+}
+
+fn skip(section: Section<'_, '_>) -> Skip {
+    let skip = Skip {
+        tasks: section.all_parsed("tasks").unwrap_or_default(),
+        settings: section.all_parsed("settings").unwrap_or_default(),
+        models: section.texts("models").unwrap_or_default(),
+        retrievers: section.texts("retrievers").unwrap_or_default(),
+        k: section.counts("k", 0, MOST_ENTRIES).unwrap_or_default(),
+    };
+    section.end();
+    skip
+}
+
+/// Reports what a skip names and the experiment does not have: a slip there would run what was not to be run.
+fn check_skip(root: &Section<'_, '_>, path: &KeyPath, skip: &Skip, known: &Known) {
+    let unknown = |key: &str, number: usize, what: &'static str, given: String, known: Vec<String>| {
+        root.report_at(&path.key(key).at(number), ProblemKind::NotThere { what, given, known });
+    };
+    for (number, model) in skip.models.iter().enumerate().filter(|(_, model)| !known.model(model)) {
+        unknown("models", number, "model", model.clone(), known.models.clone());
+    }
+    for (number, text) in skip.retrievers.iter().enumerate().filter(|(_, text)| !known.retriever(text)) {
+        unknown("retrievers", number, "retriever", text.clone(), known.retrievers.clone());
+    }
+    for (number, k) in skip.k.iter().enumerate().filter(|(_, k)| !known.k(**k)) {
+        unknown("k", number, "k", k.to_string(), known.k.iter().map(ToString::to_string).collect());
+    }
 }
 
 fn data_settings(section: Section<'_, '_>) -> DataSettings {

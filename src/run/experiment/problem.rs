@@ -286,6 +286,16 @@ pub enum ProblemKind {
         /// Why.
         reason: String,
     },
+    /// A word for something that the experiment does not have.
+    #[error("`{given}` is no {what} of this experiment, which has {}", listed(.known))]
+    NotThere {
+        /// Of which kind.
+        what: &'static str,
+        /// As given.
+        given: String,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// An entry that stands there twice.
     #[error("{what} stands there twice")]
     Twice {

@@ -31,6 +31,10 @@ impl<'s> Reading<'s> {
         self.problems.borrow_mut().push(problem);
     }
 
+    fn is_sound(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.problems.into_inner()
     }
@@ -59,6 +63,15 @@ impl<'r, 'd> Section<'r, 'd> {
 
     pub(super) fn report(&self, key: &str, kind: ProblemKind) {
         self.reading.report(&self.path.key(key), kind);
+    }
+
+    pub(super) fn report_at(&self, path: &KeyPath, kind: ProblemKind) {
+        self.reading.report(path, kind);
+    }
+
+    /// Whether nothing wrong was found so far in the whole file.
+    pub(super) fn is_sound(&self) -> bool {
+        self.reading.is_sound()
     }
 
     fn wrong(&self, path: &KeyPath, expected: &'static str, found: &DeValue<'_>) {

@@ -58,6 +58,16 @@ min_new_tokens = 2
 on = "dev"
 k = [0, 2]
 retrievers = ["bm25"]
+
+[[skip]]
+tasks = "lamp-1"
+settings = ["user"]
+models = ["gemma"]
+retrievers = ["random"]
+k = 4
+
+[[skip]]
+retrievers = ["tuned", "none"]
 "#;
 
 fn read(text: &str) -> Result<Experiment, Vec<String>> {
@@ -73,6 +83,16 @@ fn every_key_is_read_and_written_again() {
     assert_eq!(experiment.data[1].paths, [PathBuf::from("other")]);
     assert_eq!(experiment.models[0].precision, Some(Precision::Bf16));
     assert_eq!(experiment.models[1].generation.sampling.unwrap().temperature, 0.7);
+    assert_eq!(
+        experiment.skip[0],
+        Skip {
+            tasks: vec![Task::Lamp1],
+            settings: vec![Setting::User],
+            models: vec!["gemma".into()],
+            retrievers: vec!["random".into()],
+            k: vec![4],
+        }
+    );
     let toml = experiment.to_toml().unwrap();
     let again = read(&toml).unwrap();
     assert_eq!(again, experiment, "{toml}");
@@ -223,4 +243,23 @@ fn settings_of_a_model_go_before_those_of_all() {
     let config = drawn.config(false, 5);
     assert_eq!((config.beams, config.sampling.unwrap().seed), (1, 5));
     assert!(config.validate().is_ok());
+}
+
+#[test]
+fn a_slip_in_a_skip_is_a_problem_where_it_stands() {
+    let head = "name = 'x'\ndata.paths = 'LaMP'\nmodels.name = 'baseline:nearest'\nretrieval.retrievers = ['bm25']\n\
+        retrieval.k = 2\n";
+    let problems = |skip: &str| read(&format!("{head}[[skip]]\n{skip}")).unwrap_err().join("\n");
+    let shown = problems("models = 'nearest'\nretrievers = ['bm25', 'none', 'tuned']\nk = [2, 0]\n");
+    assert_eq!(
+        shown,
+        "e.toml:7: skip[0].models: `nearest` is no model of this experiment, which has baseline:nearest\n\
+         e.toml:8: skip[0].retrievers[1]: `none` is no retriever of this experiment, which has bm25\n\
+         e.toml:8: skip[0].retrievers[2]: `tuned` is no retriever of this experiment, which has bm25\n\
+         e.toml:9: skip[0].k[1]: `0` is no k of this experiment, which has 2"
+    );
+    assert!(problems("").starts_with("e.toml:6: skip[0]: missing; give at least one of tasks"));
+    assert!(
+        problems("task = 'LaMP-1'\n").contains("e.toml:7: skip[0].task: unknown key; did you mean `tasks`?")
+    );
 }

@@ -1,19 +1,21 @@
 //! Data, models and retrievers multiplied into cells.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use super::data::{Dates, Opened, PlannedData};
 use super::models::PlannedModel;
 use super::retrievers::PlannedRetriever;
-use super::{Note, Plan, Planner, Refused, TunePlan};
+use super::{Fate, Note, Plan, PlannedSlot, Planner, Refused, TunePlan};
+use crate::dataset::DatasetId;
 use crate::jobs::Canceled;
 use crate::lamp::{Setting, Task};
 use crate::prompt::{Preset, PromptBuilder, PromptMode, PromptOptions, Template};
 use crate::record::{PromptSpec, RetrieverSpec, RunSpec};
 use crate::retrieval::RetrieverConfig;
+use crate::run::experiment::skip::{Skips, Slot, Way};
 use crate::run::experiment::{KeyPath, ProblemKind, Templates, TuneSettings};
-use crate::run::{BaselineError, Cell};
+use crate::run::{BaselineError, Cell, Experiment};
 
 /// What becomes of one combination.
 enum Made {
@@ -29,6 +31,30 @@ struct Combination<'p> {
     retriever: &'p PlannedRetriever,
     k: usize,
     seed: Option<u64>,
+}
+
+/// The experiment's skips, and which of them left something out.
+struct Skipping {
+    skips: Skips,
+    names: Vec<String>,
+    used: Vec<bool>,
+}
+
+impl Skipping {
+    fn of(experiment: &Experiment) -> Self {
+        let names = experiment.models.iter().map(|model| model.name.clone()).collect();
+        Self { skips: Skips::of(experiment), names, used: vec![false; experiment.skip.len()] }
+    }
+
+    fn takes(&mut self, model: &PlannedModel, data: &PlannedData, way: Way<'_>) -> bool {
+        let DatasetId { task, setting, .. } = data.id();
+        let mut taken = false;
+        for number in self.skips.matching(Slot { task, setting, model: &self.names[model.index], way }) {
+            self.used[number] = true;
+            taken = true;
+        }
+        taken
+    }
 }
 
 impl Planner<'_> {
@@ -58,9 +84,15 @@ impl Planner<'_> {
             };
             self.report(&KeyPath::of("retrieval").key("use_date"), kind);
         }
-        let mut plan =
-            Plan { cells: Vec::new(), refused: Vec::new(), notes: Vec::new(), tunings: Vec::new() };
-        self.multiply(&models, &data, &retrievers, &templates, &mut plan);
+        let mut plan = Plan {
+            cells: Vec::new(),
+            refused: Vec::new(),
+            notes: Vec::new(),
+            tunings: Vec::new(),
+            slots: Vec::new(),
+        };
+        let mut skipping = Skipping::of(experiment);
+        self.multiply(&models, &data, &retrievers, &templates, &mut skipping, &mut plan);
         if let Some(tune) = &experiment.tune {
             let own = self.retrievers(&tune.retrievers, &KeyPath::of("tune").key("retrievers"))?;
             let tried = if tune.retrievers.is_empty() { &retrievers } else { &own };
@@ -69,10 +101,19 @@ impl Planner<'_> {
                 let what = "at least one retriever beside none, here or in [retrieval]";
                 self.report(&KeyPath::of("tune").key("retrievers"), ProblemKind::Missing { what });
             }
-            self.tunings(tune, &models, &data, tried, &templates, &mut plan)?;
+            self.tunings(tune, &models, &data, tried, &templates, &mut skipping, &mut plan)?;
+        }
+        // Where something is wrong, what is not there may only be missing for that.
+        if self.problems.borrow().is_empty() {
+            let idle = skipping.used.iter().enumerate().filter(|(_, used)| !**used);
+            idle.for_each(|(number, _)| self.note(Note::IdleSkip { number }));
         }
         if plan.cells.is_empty() && plan.tunings.is_empty() && self.problems.borrow().is_empty() {
-            let reason = plan.refused.first().map(ToString::to_string).unwrap_or_default();
+            let skipped = plan.slots.iter().any(|slot| slot.fate == Fate::Skipped);
+            let reason = match plan.refused.first() {
+                _ if skipped => "every cell that could be run is left out by [[skip]]".to_owned(),
+                refused => refused.map(ToString::to_string).unwrap_or_default(),
+            };
             self.report(&KeyPath::of("retrieval"), ProblemKind::Nothing { reason });
         }
         Ok(Some(plan))
@@ -84,9 +125,10 @@ impl Planner<'_> {
         data: &[(&Opened<'_>, PlannedData)],
         retrievers: &[PlannedRetriever],
         templates: &BTreeMap<Task, Template>,
+        skipping: &mut Skipping,
         plan: &mut Plan,
     ) {
-        let mut keys = HashSet::new();
+        let mut keys: HashMap<String, usize> = HashMap::new();
         let mut ways = Vec::new();
         for seed in self.seeds() {
             for (number, retriever) in retrievers.iter().enumerate() {
@@ -100,12 +142,20 @@ impl Planner<'_> {
             let mut refusal = None;
             for (_, data) in data {
                 for &(number, retriever, k, seed) in &ways {
-                    match self.make(Combination { model, data, retriever, k, seed }, templates) {
+                    let given = &self.experiment.retrieval.retrievers[retriever.index];
+                    let skipped = skipping.takes(model, data, Way::of(given, k));
+                    let fate = match self.make(Combination { model, data, retriever, k, seed }, templates) {
                         Some(Made::Cell(cell)) => {
                             answers = true;
                             possible[number] = true;
-                            if keys.insert(cell.spec.key()) {
-                                plan.cells.push(*cell);
+                            if skipped {
+                                Fate::Skipped
+                            } else {
+                                let place = keys.entry(cell.spec.key()).or_insert(plan.cells.len());
+                                if *place == plan.cells.len() {
+                                    plan.cells.push(*cell);
+                                }
+                                Fate::Cell(*place)
                             }
                         }
                         Some(Made::Refused(refused)) => {
@@ -116,12 +166,16 @@ impl Planner<'_> {
                                     refusal = Some(refused.reason.clone());
                                 }
                             }
-                            if !plan.refused.contains(&refused) {
+                            let known = plan.refused.iter().position(|other| *other == refused);
+                            Fate::Refused(known.unwrap_or_else(|| {
                                 plan.refused.push(refused);
-                            }
+                                plan.refused.len() - 1
+                            }))
                         }
-                        None => {}
-                    }
+                        None => continue,
+                    };
+                    let (dataset, model, retriever) = (data.id(), model.index, retriever.index);
+                    plan.slots.push(PlannedSlot { dataset, model, retriever, k, fate });
                 }
             }
             if let Some(error) = refusal.filter(|_| !answers)
@@ -314,6 +368,7 @@ impl Planner<'_> {
         data: &[(&Opened<'_>, PlannedData)],
         retrievers: &[PlannedRetriever],
         templates: &BTreeMap<Task, Template>,
+        skipping: &mut Skipping,
         plan: &mut Plan,
     ) -> Result<(), Canceled> {
         // Smaller k first, then the earlier retriever: the order in which ties are decided.
@@ -329,11 +384,15 @@ impl Planner<'_> {
                 self.note(Note::SameData { dataset: reported.id() });
             }
             for model in models {
+                if skipping.takes(model, reported, Way::Tuned) {
+                    continue;
+                }
                 let id = reported.id();
                 let mut group = TunePlan {
                     task: id.task,
                     setting: id.setting,
                     model: model.spec.name.clone(),
+                    model_number: model.index,
                     metric: id.task.primary_metric(),
                     on: tune.on,
                     same_data,

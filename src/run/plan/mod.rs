@@ -38,6 +38,34 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// What is to be chosen, where the experiment says so.
     pub tunings: Vec<TunePlan>,
+    /// Every place of the matrix, with what became of it: by model, then dataset, seed, retriever and k.
+    pub slots: Vec<PlannedSlot>,
+}
+
+/// A place of the matrix. Several may be one cell: `none` is the same with every k.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedSlot {
+    /// The data.
+    pub dataset: DatasetId,
+    /// Which of the experiment's models.
+    pub model: usize,
+    /// Which of the experiment's retrievers.
+    pub retriever: usize,
+    /// Entries that a prompt carries at most.
+    pub k: usize,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What becomes of a place of the matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is a cell of [`Plan::cells`].
+    Cell(usize),
+    /// It cannot be, as told by [`Plan::refused`].
+    Refused(usize),
+    /// The experiment leaves it out.
+    Skipped,
 }
 
 /// One choice of retriever and k: for one task, setting and model.
@@ -49,6 +77,8 @@ pub struct TunePlan {
     pub setting: Setting,
     /// The model's name.
     pub model: String,
+    /// Which of the experiment's models that is.
+    pub model_number: usize,
     /// The metric that decides.
     pub metric: Metric,
     /// The split on which it is decided.
@@ -160,6 +190,11 @@ pub enum Note {
         /// On which data.
         dataset: DatasetId,
     },
+    /// A skip that has nothing to leave out.
+    IdleSkip {
+        /// Which, from 0.
+        number: usize,
+    },
 }
 
 impl fmt::Display for Note {
@@ -185,6 +220,12 @@ impl fmt::Display for Note {
                 "retriever and k are chosen on {dataset} and reported on the same samples, so the tuned figures are \
                  too good; report another split"
             ),
+            Self::IdleSkip { number } => {
+                write!(
+                    f,
+                    "skip[{number}] names tasks, settings and cells that do not meet, so it leaves nothing out"
+                )
+            }
         }
     }
 }
@@ -224,6 +265,24 @@ pub fn plan_draft(
     cancel: &CancelToken,
     progress: &Progress,
 ) -> Result<Plan, PlanError> {
+    match survey(experiment, problems, workplace, cancel, progress)? {
+        (Some(plan), problems) if problems.0.is_empty() => Ok(plan),
+        (_, problems) => Err(problems.into()),
+    }
+}
+
+/// As much of a plan as there can be, beside all that is wrong: what of the matrix is possible shows while the rest is being
+/// mended. What is planned in spite of problems is not to be run.
+///
+/// # Errors
+/// Canceled.
+pub fn survey(
+    experiment: &Experiment,
+    problems: Vec<Problem>,
+    workplace: &Workplace,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<(Option<Plan>, Problems), Canceled> {
     // What follows from a section that could not be read would be said twice, or wrongly.
     let judged = |problem: &&Problem| !matches!(problem.kind, ProblemKind::UnknownKey { .. });
     let damaged = problems.iter().filter(judged).map(|problem| problem.path.clone()).collect();
@@ -240,13 +299,7 @@ pub fn plan_draft(
     let made = if readable { planner.matrix()? } else { None };
     let notes = planner.notes.into_inner();
     let problems = planner.problems.into_inner();
-    match made {
-        Some(mut plan) if problems.is_empty() => {
-            plan.notes = notes;
-            Ok(plan)
-        }
-        _ => Err(Problems::sorted(problems).into()),
-    }
+    Ok((made.map(|plan| Plan { notes, ..plan }), Problems::sorted(problems)))
 }
 
 /// What planning shares.

@@ -12,6 +12,8 @@ use crate::run::experiment::KeyPath;
 /// A retriever as the experiment names it.
 pub(super) struct PlannedRetriever {
     pub(super) path: KeyPath,
+    /// Which of the list it is.
+    pub(super) index: usize,
     config: RetrieverConfig,
     /// Whether it draws at random and the seeds of the experiment are for it.
     pub(super) unseeded: bool,
@@ -85,6 +87,7 @@ impl Planner<'_> {
             let folded = text.trim().to_lowercase();
             all.push(PlannedRetriever {
                 path,
+                index,
                 unseeded: matches!(folded.as_str(), "random" | "random:distinct"),
                 short: short.to_string(),
                 config,

@@ -400,3 +400,52 @@ fn the_best_of_a_grid_wins_and_ties_go_to_the_smaller_k_then_to_the_earlier_retr
     missing[3] = None;
     assert_eq!(choose(errors, &missing).unwrap_err(), Unchosen::Undone { undone: 1, of: 5 });
 }
+
+#[test]
+fn what_is_skipped_is_not_run_and_its_place_is_known() {
+    let head = "name = 'x'\n[data]\npaths = 'SAMPLE'\ntasks = ['LaMP-3', 'LaMP-4']\nsettings = 'user'\nlimit = 2\n\
+        [[models]]\nname = 'scripted:echo'\n[[models]]\nname = 'baseline:nearest'\n\
+        [retrieval]\nretrievers = ['none', 'bm25']\nk = [1, 4]\n[tune]\non = 'dev'\nk = [1]\n";
+    let plan = planned(&format!(
+        "{head}[[skip]]\ntasks = 'LaMP-3'\nmodels = 'scripted:echo'\nretrievers = 'bm25'\nk = 4\n\
+         [[skip]]\nmodels = 'baseline:nearest'\nretrievers = ['none', 'tuned']\n\
+         [[skip]]\nsettings = 'time'\n"
+    ))
+    .unwrap();
+    assert_eq!(
+        short(&plan),
+        [
+            "LaMP-3 user scripted:echo none 0",
+            "LaMP-3 user scripted:echo bm25 1",
+            "LaMP-4 user scripted:echo none 0",
+            "LaMP-4 user scripted:echo bm25 1",
+            "LaMP-4 user scripted:echo bm25 4",
+            "LaMP-3 user baseline:nearest bm25 1",
+            "LaMP-3 user baseline:nearest bm25 4",
+            "LaMP-4 user baseline:nearest bm25 1",
+            "LaMP-4 user baseline:nearest bm25 4",
+        ]
+    );
+    let tuned: Vec<_> =
+        plan.tunings.iter().map(|tuning| (tuning.model_number, tuning.model.as_str())).collect();
+    assert_eq!(tuned, [(0, "scripted:echo"); 2]);
+    assert!(plan.notes.contains(&Note::IdleSkip { number: 2 }), "{:?}", plan.notes);
+    assert!(!plan.notes.contains(&Note::IdleSkip { number: 1 }), "{:?}", plan.notes);
+    // Two models, two tasks, two retrievers, two k.
+    assert_eq!(plan.slots.len(), 16);
+    for slot in &plan.slots {
+        let Fate::Cell(cell) = slot.fate else { continue };
+        let cell = &plan.cells[cell];
+        assert_eq!(cell.dataset.id(), slot.dataset);
+        assert_eq!(cell.spec.model.name, ["scripted:echo", "baseline:nearest"][slot.model]);
+        assert_eq!(cell.spec.retriever.config, ["none", "bm25"][slot.retriever]);
+    }
+    let skipped = plan.slots.iter().filter(|slot| slot.fate == Fate::Skipped).count();
+    assert_eq!(skipped, 1 + 4, "none stands there with both k");
+    refused(
+        &format!("{head}[[skip]]\ntasks = ['LaMP-3', 'LaMP-4']\n"),
+        &[
+            "e.toml:11: retrieval: nothing is left to run: every cell that could be run is left out by [[skip]]",
+        ],
+    );
+}

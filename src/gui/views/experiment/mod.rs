@@ -1,29 +1,617 @@
-//! The screen Experiment.
+//! The screen Experiment: the draft as a whole. Which cells there are is found by planning it on a thread; ticking them, naming it and
+//! choosing samples change the draft; what stands beneath tells what starting it would cost.
 
-use eframe::egui;
+mod cost;
+mod file;
+mod form;
+mod grid;
+mod measure;
+mod survey;
+mod ticks;
 
-use super::{Cx, View};
-use crate::gui::command::Command;
-use crate::gui::kit;
+use std::sync::Arc;
+
+use eframe::egui::{self, Align, Frame, Layout, Margin, ScrollArea, Ui};
+
+use super::{Action, Cx, View};
+use crate::dataset::DatasetId;
+use crate::gui::command::{Command, Screen};
+use crate::gui::kit::{self, Notice};
+use crate::gui::loadable::Loadable;
 use crate::gui::memory::Memory;
-use crate::gui::shared::Shared;
-use crate::gui::theme::icons;
+use crate::gui::shared::{Shared, Snapshot};
+use crate::gui::theme::{self, colors, icons};
+use crate::record::RunStatus;
+use crate::run::{Experiment, Settings};
+use cost::Cost;
+use grid::{Drag, Grid, grouped};
+use survey::{Survey, Told};
+use ticks::Ticks;
+
+/// The form at the right, points wide.
+const FORM: f32 = 290.0;
 
 /// The screen.
 #[derive(Debug, Default)]
-pub struct ExperimentView {}
+pub struct ExperimentView {
+    survey: Loadable<Arc<Experiment>, Survey>,
+    /// What the survey is wanted of, and of which version of the draft that was made.
+    subject: Option<(u64, Arc<Experiment>)>,
+    form: form::Form,
+    files: file::Files,
+    measuring: measure::Measuring,
+    drag: Drag,
+    known: Known,
+    /// How series are run, as it is remembered, and whether it was told to the runner.
+    kept: Kept,
+    told: bool,
+    found: Vec<DatasetId>,
+}
+
+/// What is computed when something of it has changed.
+#[derive(Debug, Default)]
+struct Known {
+    of: Option<(u64, u64, usize, usize)>,
+    ticks: Ticks,
+    cost: Cost,
+    stored: Vec<Option<(RunStatus, f32)>>,
+    /// Problems of the skips, which are not planned with.
+    own: Vec<Told>,
+}
+
+/// What the screen remembers.
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+struct Kept {
+    use_cache: bool,
+    retry_failed: bool,
+    max_failures: usize,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::of(Settings::default())
+    }
+}
+
+impl Kept {
+    const fn of(settings: Settings) -> Self {
+        Self {
+            use_cache: settings.use_cache,
+            retry_failed: settings.retry_failed,
+            max_failures: settings.max_failures_in_a_row,
+        }
+    }
+}
 
 impl ExperimentView {
     /// The screen as it was left.
-    pub fn new(_memory: &Memory) -> Self {
-        Self::default()
+    pub fn new(memory: &Memory) -> Self {
+        Self { kept: memory.screen("experiment"), ..Self::default() }
     }
 }
 
 impl View for ExperimentView {
-    fn logic(&mut self, _cx: &mut Cx<'_>) {}
+    fn logic(&mut self, cx: &mut Cx<'_>) {
+        if !std::mem::replace(&mut self.told, true) {
+            let settings = Settings {
+                max_failures_in_a_row: self.kept.max_failures.max(1),
+                retry_failed: self.kept.retry_failed,
+                use_cache: self.kept.use_cache,
+            };
+            if settings != cx.shared.runner.settings() {
+                cx.commands.push(Command::SetSeries(settings));
+            }
+        } else {
+            self.kept = Kept::of(cx.shared.runner.settings());
+        }
+        self.files.logic(cx.commands);
+        self.measuring.logic();
+        if !cx.shown {
+            self.survey.poll();
+            return;
+        }
+        let shared = cx.shared;
+        self.found = shared.catalog().map_or_else(Vec::new, |catalog| found(shared, catalog));
+        let version = shared.draft.version();
+        let subject = self.subject(shared, version);
+        let made_of = shared.data_version + shared.models_version + u64::from(shared.catalog().is_some());
+        let spare = spare(shared);
+        let workplace = shared.workplace.clone();
+        let experiment = (*subject).clone();
+        self.survey.want(cx.ctx, "plan", subject, made_of, move |cancel, progress| {
+            survey::look(experiment, spare, &workplace, cancel, progress)
+        });
+        self.compute(shared, version);
+    }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _shared: &Shared, _commands: &mut Vec<Command>) {
-        kit::empty(ui, icons::INFO, "To be built", "", None);
+    fn ui(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
+        ui.horizontal_wrapped(|ui| {
+            self.form.name(ui, shared, commands);
+            self.files.buttons(ui, shared, commands);
+        });
+        file::Files::whereabouts(ui, shared);
+        self.files.beneath(ui, shared, commands);
+        ui.add_space(4.0);
+        let draft = shared.experiment();
+        if draft.data.iter().all(|data| data.paths.is_empty()) {
+            let (words, command) = match shared.data_paths.is_empty() {
+                true => ("Go to Data", Command::Go(Screen::Data)),
+                false => ("Use the open data", use_open(shared)),
+            };
+            let text = "An experiment answers samples. Open LaMP files, or begin with New from sample above.";
+            if kit::empty(ui, icons::GRID_FOUR, "No data yet", text, Some(words)) {
+                commands.push(command);
+            }
+            return;
+        }
+        egui::Panel::bottom("experiment cost")
+            .show_separator_line(true)
+            .frame(Frame::new().inner_margin(Margin { left: 0, right: 0, top: 10, bottom: 0 }))
+            .show(ui, |ui| self.foot(ui, shared, commands));
+        egui::Panel::right("experiment form")
+            .exact_size(FORM)
+            .resizable(false)
+            .frame(Frame::new().inner_margin(Margin { left: 16, right: 0, top: 4, bottom: 4 }))
+            .show(ui, |ui| {
+                ScrollArea::vertical().id_salt("form").auto_shrink(false).show(ui, |ui| {
+                    ui.set_max_width(FORM - 28.0);
+                    self.form.show(ui, shared, &self.found, commands);
+                });
+            });
+        ScrollArea::vertical().id_salt("matrix page").auto_shrink(false).show(ui, |ui| {
+            self.matrix(ui, shared, commands);
+        });
+    }
+
+    fn summary(&self, shared: &Shared) -> String {
+        if shared.experiment().data.is_empty() {
+            return String::new();
+        }
+        match self.known.cost.runs {
+            0 => String::new(),
+            1 => "1 run".to_owned(),
+            runs => format!("{runs} runs"),
+        }
+    }
+
+    fn actions(&self, shared: &Shared) -> Vec<Action> {
+        let mut all = Vec::new();
+        if self.can_start() {
+            let experiment = Box::new(shared.experiment().clone());
+            all.push(Action { words: start_words(&self.known.cost), command: Command::Start(experiment) });
+        }
+        all
+    }
+
+    fn remember(&self, memory: &mut Memory) {
+        memory.set_screen("experiment", &self.kept);
+    }
+}
+
+/// The datasets among those that are open that the draft takes its samples from.
+fn found(shared: &Shared, catalog: &crate::dataset::Catalog) -> Vec<DatasetId> {
+    let paths: Vec<_> = shared.experiment().data.iter().flat_map(|data| &data.paths).collect();
+    let mut all: Vec<DatasetId> = catalog
+        .datasets
+        .iter()
+        .filter(|dataset| {
+            let files = dataset.files();
+            files.first().is_some_and(|file| paths.iter().any(|path| file.location.file.starts_with(path)))
+        })
+        .map(crate::dataset::Dataset::id)
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// What the matrix would be of, where nothing could be planned.
+fn spare(shared: &Shared) -> Vec<(DatasetId, usize)> {
+    let Some(catalog) = shared.catalog() else { return Vec::new() };
+    let draft = shared.experiment();
+    let wanted = |id: &DatasetId| {
+        draft.data.iter().any(|data| {
+            id.split == data.split()
+                && (data.tasks.is_empty() || data.tasks.contains(&id.task))
+                && (data.settings.is_empty() || data.settings.contains(&id.setting))
+        })
+    };
+    let ids = found(shared, catalog);
+    ids.into_iter().filter(wanted).map(|id| (id, 0)).collect()
+}
+
+fn use_open(shared: &Shared) -> Command {
+    let paths = shared.data_paths.clone();
+    let experiment = shared.edited(|experiment| match experiment.data.first_mut() {
+        Some(data) => data.paths = paths,
+        None => experiment.data.push(crate::run::experiment::DataSettings { paths, ..Default::default() }),
+    });
+    Command::Edit { what: "data", experiment }
+}
+
+fn start_words(cost: &Cost) -> String {
+    match cost.left() {
+        1 => "Start 1 run".to_owned(),
+        runs => format!("Start {runs} runs"),
+    }
+}
+
+impl ExperimentView {
+    /// What the survey depends on: the draft without what changes nothing of it.
+    fn subject(&mut self, shared: &Shared, version: u64) -> Arc<Experiment> {
+        if let Some((of, subject)) = &self.subject
+            && *of == version
+            && subject.data.len() == shared.experiment().data.len()
+        {
+            // A draft that was replaced begins its versions anew.
+            if self.known.of.is_some_and(|of| of.0 == version) && is_of(subject, shared.experiment()) {
+                return subject.clone();
+            }
+        }
+        let mut bare = shared.experiment().clone();
+        bare.skip.clear();
+        bare.metrics.clear();
+        if !bare.name.trim().is_empty() {
+            bare.name = "x".to_owned();
+        }
+        let subject = match &self.subject {
+            Some((_, known)) if **known == bare => known.clone(),
+            _ => Arc::new(bare),
+        };
+        self.subject = Some((version, subject.clone()));
+        subject
+    }
+
+    /// Ticks, cost and what is stored, where any of what they are made of has changed.
+    fn compute(&mut self, shared: &Shared, version: u64) {
+        let Some(survey) = self.survey.value() else { return };
+        let of = (version, shared.store.version, Arc::as_ptr(survey).addr(), self.measuring.known().len());
+        if self.known.of == Some(of) {
+            return;
+        }
+        let draft = shared.experiment();
+        let ticks = Ticks::of(draft, &survey.rows, &survey.columns);
+        let cost = cost::cost(survey, &ticks, &shared.store.runs, self.measuring.known());
+        self.known = Known {
+            of: Some(of),
+            stored: stored(survey, &shared.store),
+            own: own_problems(draft),
+            ticks,
+            cost,
+        };
+    }
+
+    fn problems(&self) -> Vec<&Told> {
+        let planned = self.survey.value().map(|survey| survey.problems.as_slice()).unwrap_or_default();
+        planned.iter().chain(&self.known.own).collect()
+    }
+
+    /// Whether what is shown is of the draft as it is.
+    fn is_current(&self) -> bool {
+        self.subject.as_ref().is_some_and(|(_, subject)| self.survey.value_of(subject).is_some())
+    }
+
+    fn can_start(&self) -> bool {
+        self.is_current() && self.problems().is_empty() && self.known.cost.left() > 0
+    }
+
+    fn matrix(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
+        if let Some(trouble) = self.survey.trouble().filter(|_| !self.survey.is_pending()).cloned()
+            && kit::trouble(ui, &trouble, Some("Look again"))
+        {
+            self.survey.forget();
+        }
+        let Some(survey) = self.survey.value().cloned() else {
+            if let Some(reading) = self.survey.pending() {
+                kit::working(ui, &reading, "Looking at the experiment");
+            }
+            return;
+        };
+        self.told(ui, commands);
+        if survey.columns.is_empty() {
+            let draft = shared.experiment();
+            let (title, text, words, screen) = match draft.models.is_empty() {
+                true => (
+                    "No model yet",
+                    "Choose what answers; rules need no download.",
+                    "Go to Model",
+                    Screen::Model,
+                ),
+                false => (
+                    "No retriever yet",
+                    "Choose what of a profile the model gets to see.",
+                    "Go to Retriever",
+                    Screen::Retriever,
+                ),
+            };
+            if kit::empty(ui, icons::GRID_FOUR, title, text, Some(words)) {
+                commands.push(Command::Go(screen));
+            }
+            return;
+        }
+        if survey.rows.is_empty() {
+            if self.problems().is_empty() && !self.survey.is_pending() {
+                kit::empty(ui, icons::GRID_FOUR, "No samples", "The data have nothing of this split.", None);
+            }
+            return;
+        }
+        let models = shared.experiment().models.iter().map(|model| last_part(&model.name)).collect();
+        let drawn = Grid { survey: &survey, ticks: &self.known.ticks, models, stored: &self.known.stored };
+        if let Some(switched) = drawn.show(ui, &mut self.drag) {
+            let mut ticks = self.known.ticks.clone();
+            for (row, column) in switched.cells {
+                if let Some(tick) = ticks.0.get_mut(row).and_then(|row| row.get_mut(column)) {
+                    *tick = switched.on;
+                }
+            }
+            let experiment =
+                shared.edited(|experiment| ticks.write(experiment, &survey.rows, &survey.columns));
+            commands.push(Command::Edit { what: "cells", experiment });
+        }
+        ui.add_space(4.0);
+        legend(ui);
+        notes(ui, &survey);
+    }
+
+    /// What is wrong, each with the way to where it is mended.
+    fn told(&self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let problems = self.problems();
+        if problems.is_empty() {
+            return;
+        }
+        let head = match problems.len() {
+            1 => "One thing is to be mended before it can start".to_owned(),
+            count => format!("{count} things are to be mended before it can start"),
+        };
+        kit::card(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.label(theme::strong(format!("{}  {head}", icons::WARNING_CIRCLE)).color(colors(ui).danger));
+            for told in problems {
+                ui.horizontal_top(|ui| {
+                    let room = ui.available_width() - 130.0;
+                    ui.vertical(|ui| {
+                        ui.set_width(room.max(120.0));
+                        ui.add(egui::Label::new(told.text.as_str()).wrap().selectable(true));
+                    });
+                    if let Some(screen) = told.screen
+                        && kit::quiet(ui, icons::CARET_RIGHT, &format!("Go to {}", screen.name())).clicked()
+                    {
+                        commands.push(Command::Go(screen));
+                    }
+                });
+            }
+        });
+        ui.add_space(6.0);
+    }
+
+    fn foot(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
+        let cost = self.known.cost.clone();
+        ui.horizontal_top(|ui| {
+            let room = (ui.available_width() - 190.0).max(200.0);
+            ui.vertical(|ui| {
+                ui.set_width(room);
+                ui.spacing_mut().item_spacing.y = 2.0;
+                if let Some(reading) = self.survey.pending().filter(|_| !self.is_current()) {
+                    if kit::working(ui, &reading, "Looking at the experiment") {
+                        self.survey.cancel();
+                    }
+                } else {
+                    ui.add(egui::Label::new(theme::strong(amount(&cost))).wrap());
+                }
+                self.time(ui, shared, &cost);
+                if let Some(survey) = self.survey.value() {
+                    memory(ui, survey);
+                }
+            });
+            ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
+                let current = self.is_current();
+                if current && self.problems().is_empty() && cost.runs > 0 && cost.left() == 0 {
+                    if kit::primary(ui, "Show results").clicked() {
+                        commands.push(Command::ShowResults(self.stored_runs(shared)));
+                    }
+                    return;
+                }
+                let response = kit::primary_if(ui, self.can_start(), &start_words(&cost));
+                if response.clicked() {
+                    commands.push(Command::Start(Box::new(shared.experiment().clone())));
+                }
+                let why = match () {
+                    () if !current => "It is still being looked at.",
+                    () if !self.problems().is_empty() => "Something is to be mended first; see above.",
+                    () => "Tick at least one cell.",
+                };
+                response.on_disabled_hover_text(why);
+            });
+        });
+    }
+
+    fn stored_runs(&self, shared: &Shared) -> Vec<crate::record::RunId> {
+        let Some(survey) = self.survey.value() else { return Vec::new() };
+        let chosen = cost::chosen(survey, &self.known.ticks);
+        let keys: std::collections::HashSet<&str> =
+            chosen.iter().filter_map(|&cell| survey.keys.get(cell)).map(String::as_str).collect();
+        shared.store.runs.iter().filter(|run| keys.contains(run.key.as_str())).map(|run| run.id).collect()
+    }
+
+    fn time(&mut self, ui: &mut Ui, shared: &Shared, cost: &Cost) {
+        if cost.answers == 0 {
+            return;
+        }
+        let mut parts = Vec::new();
+        let source = match (cost.from_runs, cost.measured) {
+            (0, true) => "measured just now".to_owned(),
+            (1, _) => "as 1 stored run of the same models took".to_owned(),
+            (runs, _) => format!("as {runs} stored runs of the same models took"),
+        };
+        if cost.from_runs > 0 || cost.measured {
+            parts.push(format!("About {}, {source}.", cost::in_words(cost.seconds)));
+        } else if cost.unknown.is_empty() {
+            parts.push("Moments: only rules answer.".to_owned());
+        }
+        if let [(name, answers), more @ ..] = cost.unknown.as_slice() {
+            let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            parts.push(format!(
+                "Time unknown for {}{more} ({} answers): not run yet.",
+                last_part(name),
+                grouped(*answers)
+            ));
+        }
+        ui.horizontal_wrapped(|ui| {
+            ui.label(theme::weak(ui, format!("{}  {}", icons::CLOCK, parts.join(" "))));
+            let Some(survey) = self.survey.value() else { return };
+            if !cost.unknown.is_empty() {
+                self.measuring.show(ui, shared, survey, &self.known.ticks, &cost.unknown);
+            }
+        });
+        self.measuring.trouble(ui);
+    }
+}
+
+fn is_of(subject: &Experiment, draft: &Experiment) -> bool {
+    subject.data == draft.data
+        && subject.models == draft.models
+        && subject.retrieval == draft.retrieval
+        && subject.prompt == draft.prompt
+        && subject.generation == draft.generation
+        && subject.tune == draft.tune
+        && subject.seeds == draft.seeds
+        && subject.name.is_empty() == draft.name.trim().is_empty()
+}
+
+/// What is wrong with what the survey leaves out.
+fn own_problems(draft: &Experiment) -> Vec<Told> {
+    if draft.skip.is_empty() && draft.to_toml().is_ok() {
+        return Vec::new();
+    }
+    match draft.clone().checked() {
+        Ok((_, problems)) => {
+            problems.iter().filter(|problem| problem.place.key.starts_with("skip")).map(Told::of).collect()
+        }
+        Err(error) => vec![Told { text: error.to_string(), screen: None }],
+    }
+}
+
+/// Of every cell of the survey, how it is stored.
+fn stored(survey: &Survey, store: &Snapshot) -> Vec<Option<(RunStatus, f32)>> {
+    let by_key: std::collections::HashMap<&str, _> =
+        store.runs.iter().map(|run| (run.key.as_str(), run)).collect();
+    survey
+        .keys
+        .iter()
+        .map(|key| {
+            let run = by_key.get(key.as_str())?;
+            Some((run.status, run.totals.done as f32 / run.samples.max(1) as f32))
+        })
+        .collect()
+}
+
+/// How much is to be done.
+fn amount(cost: &Cost) -> String {
+    if cost.runs == 0 {
+        return "Nothing is ticked".to_owned();
+    }
+    let plural = |count: u64, one: &str, more: &str| {
+        if count == 1 { format!("1 {one}") } else { format!("{} {more}", grouped(count)) }
+    };
+    let mut text = plural(cost.runs as u64, "run", "runs");
+    if cost.winners > 0 {
+        text.push_str(&format!(", then {} tuned", cost.winners));
+    }
+    if cost.stored > 0 {
+        text.push_str(&format!("; {} stored already", grouped(cost.stored as u64)));
+    }
+    if cost.answers == 0 {
+        return text;
+    }
+    text.push_str("; ");
+    match (cost.generations, cost.answers - cost.generations) {
+        (0, rules) => text.push_str(&plural(rules, "answer by rule", "answers by rules")),
+        (generations, 0) => text.push_str(&plural(generations, "generation", "generations")),
+        (generations, rules) => {
+            text.push_str(&plural(generations, "generation", "generations"));
+            text.push_str(&format!(", {}", plural(rules, "answer by rule", "answers by rules")));
+        }
+    }
+    text.push_str(" to make");
+    text
+}
+
+fn memory(ui: &mut Ui, survey: &Survey) {
+    let Some(memory) = &survey.memory else { return };
+    let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    let free = survey.free.map_or_else(String::new, |free| format!(", {} is free", gb(free)));
+    let text =
+        format!("{}  {} of memory for {}{free}", icons::CPU, gb(memory.needed), last_part(&memory.model));
+    if survey.free.is_some_and(|free| memory.needed > free) {
+        let text = format!("{text}: too little. Choose a smaller model, batch or prompt length.");
+        kit::notice(ui, Notice::Warning, &text, None);
+    } else {
+        ui.label(theme::weak(ui, text));
+    }
+}
+
+fn legend(ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| {
+        for (icon, words) in [
+            (icons::CHECK, "to be run"),
+            (icons::CHECK_CIRCLE, "stored already"),
+            ("\u{25a2}", "left out"),
+            ("\u{2013}", "impossible"),
+        ] {
+            ui.label(theme::caption(ui, format!("{icon}  {words}")));
+            ui.add_space(4.0);
+        }
+        ui.label(theme::caption(ui, "Click a cell, drag over a block, or click a head."));
+    });
+}
+
+/// What is impossible and why, in words, and what else there is to know.
+fn notes(ui: &mut Ui, survey: &Survey) {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    for ((id, _), places) in survey.rows.iter().zip(&survey.places) {
+        for (column, place) in survey.columns.iter().zip(places) {
+            let survey::Place::Refused(reason) = place else { continue };
+            let words = format!("{} {}", id.task, id.setting);
+            let head = format!("{}: {reason}", column.name());
+            match reasons.iter_mut().find(|(known, _)| *known == head) {
+                Some((_, rows)) if !rows.contains(&words) => rows.push(words),
+                Some(_) => {}
+                None => reasons.push((head, vec![words])),
+            }
+        }
+    }
+    if reasons.is_empty() && survey.notes.is_empty() {
+        return;
+    }
+    ui.add_space(8.0);
+    let told = |ui: &mut Ui, text: String| {
+        ui.add(egui::Label::new(theme::caption(ui, text)).wrap().selectable(true));
+    };
+    // Columns that cannot be for the same reason, in one line.
+    let mut lines: Vec<(String, Vec<String>, Vec<String>)> = Vec::new();
+    for (head, rows) in reasons {
+        let (name, reason) = head.split_once(": ").unwrap_or(("", head.as_str()));
+        match lines.iter_mut().find(|(known, _, places)| known == reason && *places == rows) {
+            Some((_, names, _)) => names.push(name.to_owned()),
+            None => lines.push((reason.to_owned(), vec![name.to_owned()], rows)),
+        }
+    }
+    for (reason, names, rows) in lines {
+        let shown = rows.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+        let more = if rows.len() > 3 { format!(" and {} more", rows.len() - 3) } else { String::new() };
+        told(ui, format!("Impossible: {} on {shown}{more}: {reason}.", names.join(", ")));
+    }
+    for note in &survey.notes {
+        told(ui, format!("{}.", note.trim_end_matches('.')));
+    }
+}
+
+/// What a path or a name is called.
+fn last_part(name: &str) -> String {
+    let path = std::path::Path::new(name);
+    match path.is_absolute() {
+        true => path.file_name().map_or_else(|| name.to_owned(), |part| part.to_string_lossy().into_owned()),
+        false => name.to_owned(),
     }
 }

@@ -1,8 +1,10 @@
 //! The queue of experiments: one at a time on a thread of its own, whatever screen is shown. What it finished is in the store;
 //! this keeps only what the window shows of it.
 
-use std::collections::{HashSet, VecDeque};
-use std::path::Path;
+mod trace;
+mod work;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,17 +12,12 @@ use eframe::egui;
 
 use super::loadable::Trouble;
 use crate::dataset::DatasetId;
-use crate::jobs::{CancelToken, Job, Latest, Progress, ProgressReading};
-use crate::model::embeddings::SharedEncoder;
-use crate::record::{RunId, RunStatus, Shard};
-use crate::retrieval::{BuildError, DenseConfig, EncoderSource};
-use crate::run::plan::refused_in_words;
-use crate::run::series::{Outcome, Purpose, Step};
-use crate::run::{
-    Cell, Control, Executor, Experiment, Places, RunProgress, Settings, Workplace, in_full, keep, plan_draft,
-    run_series, sample_experiment, sample_set,
-};
-use crate::store::{Reader, Store};
+use crate::jobs::{Job, Latest, ProgressReading};
+use crate::record::{RunId, RunStatus};
+use crate::run::series::{Outcome, Purpose};
+use crate::run::{Control, Experiment, Places, RunProgress, Settings};
+
+pub use trace::Trace;
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -30,7 +27,14 @@ pub enum Wanted {
     /// An experiment.
     New(Box<Experiment>),
     /// A stored experiment: what of it is missing.
-    Stored(i64),
+    Stored {
+        /// Its number in the store.
+        experiment: i64,
+        /// Its runs; all if empty.
+        runs: Vec<RunId>,
+        /// Whether samples that could not be answered are tried again.
+        retry_failed: bool,
+    },
 }
 
 /// Where a cell of the running experiment is.
@@ -85,6 +89,8 @@ pub struct Board {
     pub refused: Vec<String>,
     /// What to know, in words.
     pub notes: Vec<String>,
+    /// Runs that are not continued since they would be others now, in words.
+    pub changed: Vec<String>,
 }
 
 impl Board {
@@ -133,6 +139,8 @@ pub struct Active {
     control: Control,
     board: Latest<Board>,
     job: Job<Result<Outcome, Trouble>>,
+    /// By the keys of cells.
+    traces: Vec<(String, Trace)>,
 }
 
 impl Active {
@@ -141,9 +149,42 @@ impl Active {
         self.board.get().unwrap_or_default()
     }
 
-    /// How far the cell at work is.
+    /// How far the cell at work is; nothing between two cells.
     pub fn progress(&self) -> Option<Arc<RunProgress>> {
-        self.control.latest().get()
+        let progress = self.control.latest().get()?;
+        // The slot keeps the last of the cell before until the next one is begun.
+        let over =
+            |cell: &CellLine| matches!(cell.state, CellState::Ended { run, .. } if run == progress.run);
+        (!self.board().cells.iter().any(over)).then_some(progress)
+    }
+
+    /// What a cell's figure was over time.
+    pub fn trace(&self, key: &str) -> Option<&Trace> {
+        self.traces.iter().find(|(known, _)| known == key).map(|(_, trace)| trace)
+    }
+
+    /// How long everything will take, if the rest is as fast as what is at work; `None` until there is a rate.
+    pub fn eta(&self) -> Option<Duration> {
+        let progress = self.progress()?;
+        let waiting = |cell: &&CellLine| cell.state == CellState::Waiting;
+        let board = self.board();
+        let samples: u64 = board.cells.iter().filter(waiting).map(|cell| cell.samples).sum();
+        let more = Duration::try_from_secs_f64(samples as f64 / progress.samples_per_s).ok()?;
+        progress.eta?.checked_add(more)
+    }
+
+    fn take_trace(&mut self) {
+        let Some(progress) = self.progress() else { return };
+        let board = self.board();
+        let Some(cell) = board.cells.iter().find(|cell| cell.state == CellState::Running) else { return };
+        match self.traces.iter_mut().find(|(key, _)| *key == cell.key) {
+            Some((_, trace)) => trace.take(&progress),
+            None => {
+                let mut trace = Trace::default();
+                trace.take(&progress);
+                self.traces.push((cell.key.clone(), trace));
+            }
+        }
     }
 
     /// How far planning is.
@@ -180,6 +221,17 @@ pub struct Finished {
     pub outcome: Result<Outcome, Trouble>,
 }
 
+impl Finished {
+    /// Its runs that are stored.
+    pub fn runs(&self) -> Vec<RunId> {
+        let stored = |cell: &CellLine| match cell.state {
+            CellState::Ended { run, .. } => Some(run),
+            CellState::Waiting | CellState::Running | CellState::Failed(_) => None,
+        };
+        self.board.cells.iter().filter_map(stored).collect()
+    }
+}
+
 /// The queue.
 #[derive(Debug, Default)]
 pub struct Runner {
@@ -187,6 +239,7 @@ pub struct Runner {
     active: Option<Active>,
     finished: Vec<Finished>,
     numbers: u64,
+    settings: Settings,
 }
 
 impl Runner {
@@ -203,6 +256,15 @@ impl Runner {
     /// What ended since the window opened, the latest last.
     pub fn finished(&self) -> &[Finished] {
         &self.finished
+    }
+
+    /// How what is begun is run.
+    pub const fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    pub(super) const fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
     }
 
     /// Whether there is anything to do.
@@ -250,9 +312,10 @@ impl Runner {
         if self.active.is_none()
             && let Some(queued) = self.queue.pop_front()
         {
-            self.active = Some(begin(queued, ctx, places, threads));
+            self.active = Some(work::begin(queued, ctx, places, threads, self.settings));
         }
-        if self.active.is_some() {
+        if let Some(active) = &mut self.active {
+            active.take_trace();
             ctx.request_repaint_after(Duration::from_millis(100));
         }
         if ended { self.finished.last() } else { None }
@@ -265,131 +328,5 @@ impl Runner {
             active.control.cancel().cancel();
             active.job.wait(limit);
         }
-    }
-}
-
-fn begin(queued: Queued, ctx: &egui::Context, places: &Places, threads: usize) -> Active {
-    let cancel = CancelToken::new();
-    let control = Control::new(cancel.clone());
-    let board = Latest::new();
-    let work = Work {
-        wanted: queued.wanted,
-        store: places.store.clone(),
-        workplace: places.workplace().with_threads(threads).with_cancel(cancel),
-        control: control.clone(),
-        latest: board.clone(),
-        board: Board { name: queued.name.clone(), ..Board::default() },
-    };
-    let wake = ctx.clone();
-    let job = Job::start("experiment", move || wake.request_repaint(), move |_, progress| work.run(progress));
-    Active { id: queued.id, name: queued.name, began: Instant::now(), control, board, job }
-}
-
-struct Work {
-    wanted: Wanted,
-    store: std::path::PathBuf,
-    workplace: Workplace,
-    control: Control,
-    latest: Latest<Board>,
-    board: Board,
-}
-
-impl Work {
-    fn run(mut self, progress: &Progress) -> Result<Outcome, Trouble> {
-        match self.series(progress) {
-            Err(_) if self.control.cancel().is_canceled() => {
-                Ok(Outcome { canceled: true, ..Outcome::default() })
-            }
-            other => other,
-        }
-    }
-
-    fn series(&mut self, progress: &Progress) -> Result<Outcome, Trouble> {
-        let cancel = self.control.cancel().clone();
-        self.latest.set(self.board.clone());
-        let (experiment, problems) = match &self.wanted {
-            Wanted::Sample => {
-                let folder = sample_set(&self.workplace, &cancel, progress)?;
-                (sample_experiment(&folder)?, Vec::new())
-            }
-            Wanted::New(experiment) => (**experiment).clone().checked()?,
-            Wanted::Stored(number) => {
-                let stored = Reader::open(&self.store)?.experiments()?;
-                let Some(stored) = stored.into_iter().find(|stored| stored.id == *number) else {
-                    return Err(Trouble(format!("The store has no experiment {number} any more.")));
-                };
-                let origin = format!("experiment {number} of the store");
-                (Experiment::from_toml(&stored.toml, Path::new(&origin))?, Vec::new())
-            }
-        };
-        self.board.name.clone_from(&experiment.name);
-        let plan = plan_draft(&experiment, problems, &self.workplace, &cancel, progress)?;
-        let mut seen = HashSet::new();
-        let matrix = plan.cells.iter().map(|cell| (cell, Purpose::Matrix));
-        let grids = plan.tunings.iter().flat_map(|tuning| &tuning.grid).map(|cell| (cell, Purpose::Grid));
-        for (cell, purpose) in matrix.chain(grids) {
-            if seen.insert(cell.spec.key()) {
-                self.board.cells.push(line(cell, purpose));
-            }
-        }
-        self.board.refused = refused_in_words(&plan.refused);
-        self.board.notes = plan.notes.iter().map(ToString::to_string).collect();
-        self.board.planned = true;
-        self.latest.set(self.board.clone());
-        let mut store = Store::open(&self.store)?;
-        let number = keep(&mut store, &experiment, &plan)?;
-        let encoders = Encoders { workplace: &self.workplace, cancel };
-        let mut executor = Executor::new(&encoders, store, Settings::default());
-        let (board, latest) = (&mut self.board, &self.latest);
-        let outcome =
-            run_series(&plan, number, &mut executor, Shard::WHOLE, &self.control, &mut |step| match step {
-                Step::Begin { cell, purpose, .. } => {
-                    mark(board, cell, purpose, CellState::Running);
-                    latest.set(board.clone());
-                }
-                Step::End { cell, result } => {
-                    let state = match result {
-                        Ok(record) => CellState::Ended { run: record.id, status: record.status },
-                        Err(error) => CellState::Failed(Trouble(in_full(error))),
-                    };
-                    mark(board, cell, Purpose::Matrix, state);
-                    latest.set(board.clone());
-                }
-                Step::Chosen(_) => {}
-            })?;
-        Ok(outcome)
-    }
-}
-
-fn mark(board: &mut Board, cell: &Cell, purpose: Purpose, state: CellState) {
-    let key = cell.spec.key();
-    match board.cells.iter_mut().find(|line| line.key == key) {
-        Some(line) => line.state = state,
-        None => board.cells.push(CellLine { state, ..line(cell, purpose) }),
-    }
-}
-
-fn line(cell: &Cell, purpose: Purpose) -> CellLine {
-    CellLine {
-        key: cell.spec.key(),
-        dataset: cell.dataset.id(),
-        model: cell.spec.model.name.clone(),
-        retriever: cell.spec.retriever.config.clone(),
-        k: cell.spec.retriever.k,
-        samples: cell.positions.len() as u64,
-        purpose,
-        state: CellState::Waiting,
-    }
-}
-
-/// A workplace's encoders, whose loading ends with the run.
-struct Encoders<'a> {
-    workplace: &'a Workplace,
-    cancel: CancelToken,
-}
-
-impl EncoderSource for Encoders<'_> {
-    fn encoder(&self, wanted: &DenseConfig) -> Result<Arc<SharedEncoder>, BuildError> {
-        self.workplace.shared_encoder(wanted, &self.cancel, &Progress::new())
     }
 }
