@@ -240,6 +240,8 @@ fn said(window: &Window, arguments: &[&str]) -> String {
 fn written(window: &mut Window, kind: &str, path: &Path) -> Vec<u8> {
     window.click(kind);
     replace_text(window, "File to write", path.to_str().unwrap());
+    // Messages lie above the button for a while.
+    window.until("the message to go", |window| !window.shows("Wrote "));
     window.click("Write the file");
     let own = path.to_owned();
     window.until("the file", move |_| own.is_file());

@@ -183,9 +183,13 @@ impl Export {
     /// Draws the panel.
     pub fn show(&mut self, ui: &mut Ui, shared: &Shared, what: impl Fn() -> What) {
         let mut chosen = self.options.kind;
-        for (kind, words, about, _) in FileKind::ALL {
-            ui.radio_value(&mut chosen, kind, words).on_hover_text(about);
-        }
+        ui.scope(|ui| {
+            ui.spacing_mut().interact_size.y = 22.0;
+            ui.spacing_mut().item_spacing.y = 2.0;
+            for (kind, words, about, _) in FileKind::ALL {
+                ui.radio_value(&mut chosen, kind, words).on_hover_text(about);
+            }
+        });
         if chosen != self.options.kind {
             self.set_kind(chosen);
         }
@@ -252,7 +256,7 @@ impl Export {
                     "LaMP files or folder",
                     None,
                 );
-                let text = "Finished runs of one setting and split, one a task. Pick them in the panel Runs.";
+                let text = "Finished runs of one setting and split, one a task. Pick them with Pick runs.";
                 kit::notice(ui, Notice::Info, text, None);
             }
             _ => {}
