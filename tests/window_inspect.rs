@@ -101,7 +101,8 @@ impl Place {
 fn fold(window: &mut Window, title: &str) {
     let role = eframe::egui::Role::DisclosureTriangle;
     window.harness.get_by_role_and_label(role, title).click();
-    window.harness.step();
+    // What stands beneath has moved only when the next click looks for it.
+    window.harness.run_steps(3);
 }
 
 /// How many samples there are of each mark, counted from the store by hand.
