@@ -274,7 +274,11 @@ mod tests {
             id: "1".to_owned(),
             input: "Generate a headline for the following article: a fox runs".to_owned(),
             profile: vec![
-                entry("a", "Foxes", "the fox is red and it runs far away"),
+                entry(
+                    "a",
+                    "Foxes",
+                    "the fox is red and it runs far away over the hills and through the woods until night falls",
+                ),
                 entry("b", "Owls", "owls fly"),
             ],
             ..Sample::default()
@@ -306,9 +310,9 @@ mod tests {
 
     #[test]
     fn what_was_left_out_of_an_entry_is_that_entrys() {
-        let (prompt, template, sample) = built(26);
-        let cut = prompt.entries.iter().position(|entry| entry.cut.is_some());
-        let cut = cut.unwrap_or_else(|| panic!("nothing was cut of {:?}", prompt.text));
+        let has_cut = |prompt: &Prompt| prompt.entries.iter().position(|entry| entry.cut.is_some());
+        let found = (12..60).map(built).find_map(|built| has_cut(&built.0).map(|cut| (cut, built)));
+        let (cut, (prompt, template, sample)) = found.unwrap();
         let runs = runs(&prompt, &sample, &template);
         let left_out: Vec<_> = runs.iter().filter(|run| run.mark == Mark::LeftOut).collect();
         assert!(left_out.iter().any(|run| run.part == Part::Entry(cut)), "{runs:?}");
