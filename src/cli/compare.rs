@@ -10,14 +10,11 @@ use super::table::MetricArgs;
 use super::table_text::wrapped;
 use super::text::{plain, table};
 use super::{CliError, Console, Outcome};
-use crate::lamp::Metric;
-use crate::metrics::{Bootstrap, PairedTest};
+use crate::metrics::Bootstrap;
 use crate::record::RunRecord;
 use crate::report::compare::{
-    MetricComparison, Paired, RunComparison, Side, adjust_over_tasks, compare_runs, difference_words,
-    over_tasks,
+    RunComparison, adjust_over_tasks, compare_runs, difference_words, over_tasks, text,
 };
-use crate::report::words;
 use crate::store::Reader;
 
 /// Compare two runs of one task: figures, tests on their common samples, and what their settings differ in.
@@ -71,7 +68,7 @@ pub fn run(args: &CompareArgs, console: &Console) -> Result<Outcome, CliError> {
     if console.is_json() {
         console.print_json(&Output { resamples: args.resamples, seed: args.seed, comparisons })?;
     } else {
-        console.print(&text(&comparisons, &bootstrap, console.width()))?;
+        console.print(&whole(&comparisons, &bootstrap, console.width()))?;
     }
     Ok(Outcome::Done)
 }
@@ -88,7 +85,7 @@ fn one_pair(
     Ok(compare_runs((first, scores(first)?), (second, scores(second)?), &metrics, bootstrap)?)
 }
 
-fn text(comparisons: &[RunComparison], bootstrap: &Bootstrap, columns: usize) -> String {
+fn whole(comparisons: &[RunComparison], bootstrap: &Bootstrap, columns: usize) -> String {
     let mut out = String::new();
     for comparison in comparisons {
         one(comparison, &mut out);
@@ -98,128 +95,36 @@ fn text(comparisons: &[RunComparison], bootstrap: &Bootstrap, columns: usize) ->
         // The given pair's differences; those of other tasks are the task's own.
         differences(one, comparisons.len() > 1, &mut out);
     }
-    let mut legend = vec![
-        format!(
-            "Intervals: 95 %, bootstrap over samples ({} resamples, seed {}); ±: half the width.",
-            bootstrap.resamples, bootstrap.seed
-        ),
-        "Difference: second minus first. Percent: + is better, for errors too. + : −: samples on which the second run is better and \
-         worse."
-            .to_owned(),
-        "p: McNemar's exact test for accuracy, paired t-test for other means over samples, two-sided. Boot. p: paired bootstrap."
-            .to_owned(),
-    ];
-    if comparisons.len() > 1 {
-        legend.push(
-            "Holm p: p, or the bootstrap's where there is none, adjusted over the tasks; each task's first metric is one family, its \
-             second another."
-                .to_owned(),
-        );
-    }
+    let legend = text::legend(bootstrap, comparisons.len() > 1);
     legend.iter().for_each(|line| out.push_str(&wrapped(line, columns)));
     out
 }
 
 /// A comparison's lines; writing to a `String` does not fail.
 fn one(comparison: &RunComparison, out: &mut String) {
-    let RunComparison { first, second, common, only_first, only_second, .. } = comparison;
+    let RunComparison { first, second, .. } = comparison;
     let _ = writeln!(out, "{}, {} setting, {} split", first.task, first.setting, first.split);
     for (word, side) in [("First: ", first), ("Second:", second)] {
-        let _ = writeln!(out, "{word} {}", side_text(side));
+        let _ = writeln!(out, "{word} {}", plain(&text::side(side)));
     }
-    if comparison.same_data {
-        let _ = write!(out, "{common} common samples");
-        if only_first + only_second > 0 {
-            let _ = write!(
-                out,
-                "; {only_first} that only the first scored and {only_second} that only the second did are left out"
-            );
-        }
-        out.push_str(".\n");
-    } else {
-        out.push_str(
-            "The runs are over different data: figures are of each run's own samples; nothing is tested.\n",
-        );
-    }
+    out.push_str(&text::samples(comparison));
+    out.push('\n');
     if comparison.metrics.is_empty() {
         out.push_str("No metric can be compared.\n");
         return;
     }
-    let holm = comparison.metrics.iter().any(|line| line.paired.as_ref().is_some_and(|p| p.p_holm.is_some()));
-    let mut header: Vec<&str> = vec!["Metric", "First", "Second", "Difference", "Percent", "+ : −", "p"];
-    if holm {
-        header.push("Holm p");
-    }
-    header.push("Boot. p");
-    let mut rows = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
-    rows.extend(comparison.metrics.iter().map(|line| cells(line, holm)));
+    let holm = text::has_holm(comparison);
+    let mut rows = vec![text::header(holm).into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    rows.extend(comparison.metrics.iter().map(|line| text::cells(line, holm)));
     let right: Vec<usize> = (1..rows[0].len()).collect();
     out.push('\n');
     out.push_str(&table(&rows, &right));
     for line in &comparison.metrics {
         if let Some(paired) = &line.paired {
             let _ =
-                writeln!(out, "{}: {}.", line.first.metric.name(), paired_words(line.first.metric, paired));
+                writeln!(out, "{}: {}.", line.first.metric.name(), text::paired(line.first.metric, paired));
         }
     }
-}
-
-/// Where the difference lies, and what was tested.
-fn paired_words(metric: Metric, paired: &Paired) -> String {
-    let interval = paired.comparison.interval.map(|interval| {
-        let end = |value| words::difference(metric, value);
-        format!("difference from {} to {}; ", end(interval.low), end(interval.high))
-    });
-    let test = match paired.comparison.test {
-        Some(PairedTest::McNemar { only_first, only_second, .. }) => {
-            format!("McNemar, right in one alone: {only_first} and {only_second}")
-        }
-        Some(PairedTest::PairedT { t, degrees, .. }) => {
-            format!("paired t({degrees}) = {}", words::difference(metric, t))
-        }
-        None => "no test by formula".to_owned(),
-    };
-    format!("{}{test}", interval.unwrap_or_default())
-}
-
-fn side_text(side: &Side) -> String {
-    let failed = if side.failed > 0 { format!(", {} failed", side.failed) } else { String::new() };
-    let status = if side.status == "done" { String::new() } else { format!(", {}", side.status) };
-    let run = side.run.get(..8).unwrap_or(&side.run);
-    format!(
-        "{run} {}, {} ({} scored{failed}{status})",
-        plain(&side.model),
-        plain(&side.method_label),
-        side.scored
-    )
-}
-
-fn cells(line: &MetricComparison, holm: bool) -> Vec<String> {
-    let metric = line.first.metric;
-    let arrow = if metric.higher_is_better() { '↑' } else { '↓' };
-    let figure = |figure: &crate::metrics::Figure| {
-        let half = figure
-            .interval
-            .map(|interval| format!(" ±{}", words::figure(metric, (interval.high - interval.low) / 2.0)));
-        format!("{}{}", words::figure(metric, figure.value), half.unwrap_or_default())
-    };
-    let none = || "–".to_owned();
-    let paired = line.paired.as_ref();
-    let p = |p: Option<f64>| p.map_or_else(none, words::p_value);
-    let mut cells = vec![
-        format!("{} {arrow}", metric.name()),
-        figure(&line.first),
-        figure(&line.second),
-        paired.map_or_else(none, |paired| words::difference(metric, paired.comparison.difference)),
-        line.improvement_percent.map_or_else(none, words::percent),
-        paired.map_or_else(none, |paired| format!("{} : {}", paired.improved, paired.worsened)),
-        p(paired.and_then(|paired| paired.comparison.test).map(|test| test.p())),
-    ];
-    if holm {
-        cells.push(p(paired.and_then(|paired| paired.p_holm)));
-    }
-    cells.push(p(paired.and_then(|paired| paired.comparison.bootstrap_p)));
-    cells
 }
 
 fn differences(comparison: &RunComparison, several: bool, out: &mut String) {

@@ -1,6 +1,5 @@
 //! `lamplight export`: stored results to files for other programs, papers and the leaderboard.
 
-use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -12,12 +11,9 @@ use super::store_choice::StoreChoice;
 use super::table::TableContent;
 use super::{CliError, Console, Outcome, Unit};
 use crate::dataset::Dataset;
-use crate::lamp::Metric;
-use crate::record::{RunRecord, RunStatus};
-use crate::report::submission::{self, SubmissionError, TaskOutputs};
-use crate::report::{MetricChoice, csv, json, latex, markdown};
+use crate::record::{Prediction, RunRecord, RunStatus};
+use crate::report::files::{self, TableFormat};
 use crate::store::Reader;
-use crate::whole_file::WholeFile;
 
 /// Write results to a file: tables, a line a sample, or a submission for the leaderboard.
 #[derive(Debug, Args)]
@@ -85,55 +81,43 @@ enum ExportFormat {
     Submission,
 }
 
-/// Results could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The file could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// No submission can be made.
-    #[error(transparent)]
-    Submission(#[from] SubmissionError),
-}
-
 /// Runs the command.
 pub fn run(args: &ExportArgs, console: &Console) -> Result<Outcome, CliError> {
     let reader = args.store.reader()?;
     let chosen = args.choice.find(&reader, &args.runs, console)?;
-    let failed = |source| ExportError::Write { path: args.out.clone(), source };
-    let put = |bytes: &[u8]| WholeFile::put(&args.out, bytes).map_err(failed);
-    let table = || args.content.table(&reader, &chosen);
+    let table = |format| -> Result<(), CliError> {
+        Ok(files::write_table(&args.out, &args.content.table(&reader, &chosen)?, format)?)
+    };
     let what = match args.format {
-        ExportFormat::Csv => {
-            let mut file = WholeFile::create(&args.out).map_err(failed)?;
-            csv::summary(&table()?, &mut file).and_then(|()| file.finish()).map_err(failed)?;
-            "the table"
-        }
-        ExportFormat::Json => {
-            let mut text = serde_json::to_vec_pretty(&json::document(&table()?)).map_err(io::Error::from)?;
-            text.push(b'\n');
-            put(&text)?;
-            "the table"
-        }
-        ExportFormat::Markdown => {
-            put(markdown::markdown(&table()?).as_bytes())?;
-            "the table"
-        }
+        ExportFormat::Csv => table(TableFormat::Csv).map(|()| "the table")?,
+        ExportFormat::Json => table(TableFormat::Json).map(|()| "the table")?,
+        ExportFormat::Markdown => table(TableFormat::Markdown).map(|()| "the table")?,
         ExportFormat::Latex => {
-            put(latex::latex(&table()?, args.standalone).as_bytes())?;
-            "the table"
+            table(TableFormat::Latex { standalone: args.standalone }).map(|()| "the table")?
         }
         ExportFormat::Samples => {
-            samples(args, console, &reader, &chosen)?;
+            let runs = whole_runs(args, &chosen, console);
+            let metrics = args.content.metrics.choice();
+            let total = runs.iter().map(|run| run.totals.done).sum();
+            console.with_progress(Unit::Items, |progress| {
+                progress.start("Writing", total);
+                let mut read = |run: &RunRecord, prompts: bool, each: &mut EachPrediction<'_>| {
+                    read(&reader, console, run, prompts, &mut |prediction| {
+                        progress.add(1);
+                        each(prediction)
+                    })
+                };
+                files::write_samples(&args.out, &runs, &metrics, args.prompts, &mut read)
+            })?;
             "the samples"
         }
         ExportFormat::Submission => {
-            put(&submission(args, console, &reader, &chosen)?)?;
+            let runs = whole_runs(args, &chosen, console);
+            let mut questions = |run: &RunRecord| question_ids(args, console, run);
+            let mut read = |run: &RunRecord, prompts: bool, each: &mut EachPrediction<'_>| {
+                read(&reader, console, run, prompts, each)
+            };
+            files::write_submission(&args.out, &runs, &mut questions, &mut read)?;
             "the submission"
         }
     };
@@ -143,6 +127,23 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<Outcome, CliError> {
         console.note(&format!("Wrote {what} to {}.", args.out.display()));
     }
     Ok(Outcome::Done)
+}
+
+type EachPrediction<'a> = dyn FnMut(Prediction) -> ControlFlow<()> + 'a;
+
+/// Reads a run's predictions until the person cancels.
+fn read(
+    reader: &Reader,
+    console: &Console,
+    run: &RunRecord,
+    prompts: bool,
+    each: &mut EachPrediction<'_>,
+) -> Result<(), CliError> {
+    reader.predictions(run.id, prompts, &mut |prediction| match console.cancel().is_canceled() {
+        true => ControlFlow::Break(()),
+        false => each(prediction),
+    })?;
+    Ok(console.cancel().check()?)
 }
 
 /// The runs that are written sample by sample or submitted: those named, finished or not, else the finished ones.
@@ -156,76 +157,6 @@ fn whole_runs(args: &ExportArgs, chosen: &Chosen, console: &Console) -> Vec<RunR
             .note(&format!("{left} runs that are not done are left out; name them to write what they have."));
     }
     runs
-}
-
-/// One line a sample, in the order of runs and samples, one sample in memory at a time.
-fn samples(args: &ExportArgs, console: &Console, reader: &Reader, chosen: &Chosen) -> Result<(), CliError> {
-    let runs = whole_runs(args, chosen, console);
-    let failed = |source| ExportError::Write { path: args.out.clone(), source };
-    let file = WholeFile::create(&args.out).map_err(failed)?;
-    let metrics = sample_metrics(&runs, &args.content.metrics.choice());
-    let mut lines = csv::SampleLines::new(file, &metrics, args.prompts).map_err(failed)?;
-    let total = runs.iter().map(|run| run.totals.done).sum();
-    console.with_progress(Unit::Items, |progress| {
-        progress.start("Writing", total);
-        for run in &runs {
-            let mut problem: Option<CliError> = None;
-            reader.predictions(run.id, args.prompts, &mut |prediction| {
-                let written = console
-                    .cancel()
-                    .check()
-                    .map_err(CliError::from)
-                    .and_then(|()| Ok(lines.write(run, &prediction).map_err(failed)?));
-                progress.add(1);
-                match written {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(error) => {
-                        problem = Some(error);
-                        ControlFlow::Break(())
-                    }
-                }
-            })?;
-            if let Some(error) = problem {
-                return Err(error);
-            }
-        }
-        Ok(())
-    })?;
-    Ok(lines.finish().and_then(WholeFile::finish).map_err(failed)?)
-}
-
-/// The metrics that any of the runs' tasks has, in their usual order.
-fn sample_metrics(runs: &[RunRecord], choice: &MetricChoice) -> Vec<Metric> {
-    let mut metrics: Vec<Metric> = runs.iter().flat_map(|run| choice.of(run.spec.dataset.task)).collect();
-    metrics.sort_unstable();
-    metrics.dedup();
-    // What a sample has of it is its accuracy again.
-    metrics.retain(|metric| *metric != Metric::MacroF1);
-    metrics
-}
-
-fn submission(
-    args: &ExportArgs,
-    console: &Console,
-    reader: &Reader,
-    chosen: &Chosen,
-) -> Result<Vec<u8>, CliError> {
-    let runs = whole_runs(args, chosen, console);
-    submission::check_runs(&runs).map_err(ExportError::from)?;
-    let mut tasks = Vec::with_capacity(runs.len());
-    for run in &runs {
-        let questions = question_ids(args, console, run)?;
-        let mut outputs = Vec::with_capacity(questions.len());
-        reader.predictions(run.id, false, &mut |prediction| {
-            if prediction.error.is_none() {
-                outputs.push((prediction.sample_id, prediction.answer));
-            }
-            if console.cancel().is_canceled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        console.cancel().check()?;
-        tasks.push(TaskOutputs::new(run, &questions, outputs).map_err(ExportError::from)?);
-    }
-    Ok(submission::zip(&tasks).map_err(ExportError::from)?)
 }
 
 /// The ids of the questions of a run's task, setting and split under the paths given.

@@ -50,7 +50,6 @@ pub use chart::ChartCommandError;
 pub use console::{Console, Unit};
 pub use embed::EmbedError;
 pub use embeddings::EmbeddingsError;
-pub use export::ExportError;
 pub use get::GetCommandError;
 pub use prompt::ShowPromptError;
 pub use run::RunCommandError;
@@ -65,6 +64,7 @@ use crate::model::ModelError;
 use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
 use crate::report::compare::CompareError;
+use crate::report::files::FileError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
 use crate::run::{Places, RunError};
 use crate::search::SearchError;
@@ -223,7 +223,7 @@ pub enum CliError {
     Chart(#[from] ChartCommandError),
     /// Results could not be written to a file.
     #[error(transparent)]
-    Export(#[from] ExportError),
+    Export(#[from] FileError),
     /// The arguments do not go together.
     #[error("{0}")]
     Usage(&'static str),
@@ -294,6 +294,16 @@ impl From<BuildError> for CliError {
                 Self::Canceled(crate::jobs::Canceled)
             }
             other => Self::Retriever(other),
+        }
+    }
+}
+
+impl From<crate::run::FullTextError> for CliError {
+    fn from(error: crate::run::FullTextError) -> Self {
+        match error {
+            crate::run::FullTextError::Dataset(error) => error.into(),
+            crate::run::FullTextError::Search(error) => error.into(),
+            crate::run::FullTextError::Canceled(canceled) => Self::Canceled(canceled),
         }
     }
 }

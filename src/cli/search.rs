@@ -1,7 +1,6 @@
 //! `lamplight search`: full-text search over the samples and profile entries of datasets.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -11,7 +10,9 @@ use super::selection::DatasetSelection;
 use super::text::{fitted, line, plain, width};
 use super::{CliError, Console, Outcome, Unit};
 use crate::dataset::{Dataset, DatasetId};
-use crate::search::{Hit, Index, IndexBuilder, Scope, SearchError, Snippet};
+use crate::jobs::Progress;
+use crate::run::{FullText, IndexNote};
+use crate::search::{Hit, Scope, SearchError, Snippet};
 
 /// Find samples and profile entries by their words.
 #[derive(Debug, Args)]
@@ -86,18 +87,23 @@ pub(super) fn run(arguments: &SearchArgs, console: &Console) -> Result<Outcome, 
     let mut searched = Vec::new();
     let mut found = Vec::new();
     for dataset in &datasets {
-        let (mut index, mut built) = open(dataset, folder.as_deref(), console)?;
-        let search = |index: &Index| index.search(&arguments.query, arguments.limit, arguments.what.into());
+        let folder = folder.as_deref();
+        let open = |progress: &Progress| FullText::open(dataset, folder, console.cancel(), progress);
+        let mut index = told(console.with_progress(Unit::Items, open)?, dataset, console);
+        let search =
+            |index: &FullText| index.search(&arguments.query, arguments.limit, arguments.what.into());
         let hits = match search(&index) {
-            Err(SearchError::Engine(_)) if !built => {
+            Err(SearchError::Engine(_)) if !index.is_built() => {
                 drop(index);
-                (index, built) = (renew(dataset, folder.as_deref(), console)?, true);
+                let renew =
+                    |progress: &Progress| FullText::renew(dataset, folder, console.cancel(), progress);
+                index = told(console.with_progress(Unit::Items, renew)?, dataset, console);
                 search(&index)?
             }
             result => result?,
         };
         found.extend(hits.into_iter().map(|hit| Found { dataset: dataset.id(), hit }));
-        searched.push(Searched { id: dataset.id(), indexed: index.len(), built });
+        searched.push(Searched { id: dataset.id(), indexed: index.len(), built: index.is_built() });
     }
     // Stable: equal scores stay in the order of the datasets.
     found.sort_by(|a, b| b.hit.score.total_cmp(&a.hit.score));
@@ -110,56 +116,18 @@ pub(super) fn run(arguments: &SearchArgs, console: &Console) -> Result<Outcome, 
     Ok(Outcome::Done)
 }
 
-/// A dataset's index under the name of its content and task, by which records are read.
-fn key(dataset: &Dataset, console: &Console) -> Result<String, CliError> {
-    let fingerprint =
-        console.with_progress(Unit::Bytes, |progress| dataset.fingerprint(console.cancel(), progress))?;
-    Ok(format!("{}-{fingerprint}", dataset.id().task))
-}
-
-/// The kept index of a dataset, or a new one, and whether it is new.
-fn open(dataset: &Dataset, folder: Option<&Path>, console: &Console) -> Result<(Index, bool), CliError> {
-    let Some(folder) = folder else {
-        return Ok((fill(IndexBuilder::in_memory()?, dataset, console)?, true));
-    };
-    match Index::open(folder, &key(dataset, console)?) {
-        Ok(Some(index)) => Ok((index, false)),
-        Ok(None) => Ok((build(dataset, folder, console)?, true)),
-        Err(SearchError::Damaged { .. }) => Ok((renew(dataset, Some(folder), console)?, true)),
-        Err(error) => Err(error.into()),
+/// Takes an opened index, and tells what is to be known about it.
+fn told(index: FullText, dataset: &Dataset, console: &Console) -> FullText {
+    for note in index.notes() {
+        match note {
+            IndexNote::Damaged => {
+                console
+                    .note(&format!("The search index of {} was damaged and is built again.", dataset.id()));
+            }
+            IndexNote::NotKept(error) => console.note(&format!("The index is not kept: {error}")),
+        }
     }
-}
-
-/// Builds a damaged index anew.
-fn renew(dataset: &Dataset, folder: Option<&Path>, console: &Console) -> Result<Index, CliError> {
-    let Some(folder) = folder else { return fill(IndexBuilder::in_memory()?, dataset, console) };
-    console.note(&format!("The search index of {} is damaged and is built again.", dataset.id()));
-    Index::discard(folder, &key(dataset, console)?)?;
-    build(dataset, folder, console)
-}
-
-fn build(dataset: &Dataset, folder: &Path, console: &Console) -> Result<Index, CliError> {
-    let builder = match IndexBuilder::in_folder(folder, &key(dataset, console)?) {
-        Ok(builder) => builder,
-        Err(error @ SearchError::Folder { .. }) => {
-            // Searching is still possible; only the next search will take as long.
-            console.note(&format!("The index is not kept: {error}"));
-            IndexBuilder::in_memory()?
-        }
-        Err(error) => return Err(error.into()),
-    };
-    fill(builder, dataset, console)
-}
-
-fn fill(mut builder: IndexBuilder, dataset: &Dataset, console: &Console) -> Result<Index, CliError> {
-    console.with_progress(Unit::Items, |progress| {
-        progress.start("Indexing", dataset.len() as u64);
-        for sample in dataset.samples() {
-            builder.add(console.cancel(), &sample?)?;
-            progress.add(1);
-        }
-        Ok(builder.finish(console.cancel())?)
-    })
+    index
 }
 
 fn words(arguments: &SearchArgs, searched: &[Searched], found: &[Found], console: &Console) -> String {

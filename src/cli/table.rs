@@ -71,7 +71,8 @@ impl TableContent {
             }
             asked => asked,
         };
-        let options = TableOptions { metrics, oracle: self.oracle, published: self.published };
+        let options =
+            TableOptions { metrics, oracle: self.oracle, published: self.published, unfinished: false };
         let columns = |run, metric| Ok(reader.column(run, metric)?);
         ResultTable::build(&chosen.runs, &chosen.tunings, &options, columns)
     }

@@ -226,6 +226,10 @@ impl App {
     fn carry_out(&mut self, command: Command, ctx: &egui::Context) {
         match command {
             Command::Go(screen) => self.screen = screen,
+            Command::Show(part) => {
+                self.screen = part.screen();
+                self.views.get_mut(part.screen()).show_part(part);
+            }
             Command::OpenPalette => self.frame.open_palette(),
             Command::Toast(toast) => {
                 self.shared.messages.push(toast.clone());
@@ -251,9 +255,14 @@ impl App {
                 self.shared.data_version += 1;
                 self.shared.catalog.forget();
             }
+            Command::CancelData => self.shared.catalog.cancel(),
             Command::ReloadModels => {
                 self.shared.models_version += 1;
                 self.shared.models.forget();
+            }
+            Command::GetModel(repository) => {
+                self.views.model.offer(&repository);
+                self.screen = Screen::Model;
             }
             Command::ChooseSample(sample) => self.shared.sample = Some(sample),
             Command::Edit { what, experiment } => self.shared.draft.edit(what, *experiment, Instant::now()),
@@ -283,6 +292,11 @@ impl App {
                 self.shared.runner.enqueue(self.name_of(experiment), wanted);
             }
             Command::SetSeries(settings) => self.shared.runner.set_settings(settings),
+            Command::ResumeAll => {
+                let numbers: Vec<i64> = self.shared.broken_off().map(|stored| stored.id).collect();
+                self.commands.extend(numbers.into_iter().map(|experiment| Command::Resume { experiment }));
+                self.screen = Screen::Runs;
+            }
             Command::Pause(paused) => self.shared.runner.pause(paused),
             Command::Cancel(id) => self.shared.runner.cancel(id),
             Command::DeleteRuns(_) | Command::Inspect(_) | Command::ShowResults(_) => {

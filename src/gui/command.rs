@@ -62,6 +62,29 @@ impl Screen {
     }
 }
 
+/// A part of a screen that a command leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Where paths of data are typed.
+    OpenData,
+    /// The table of results.
+    Table,
+    /// The charts of results.
+    Charts,
+    /// Where results are written to files.
+    Export,
+}
+
+impl Part {
+    /// Whose part it is.
+    pub const fn screen(self) -> Screen {
+        match self {
+            Self::OpenData => Screen::Data,
+            Self::Table | Self::Charts | Self::Export => Screen::Results,
+        }
+    }
+}
+
 /// How much an event matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
@@ -146,6 +169,8 @@ pub enum ThemeChoice {
 pub enum Command {
     /// Shows a screen.
     Go(Screen),
+    /// Shows a part of a screen.
+    Show(Part),
     /// Opens the palette.
     OpenPalette,
     /// Shows a message.
@@ -166,8 +191,12 @@ pub enum Command {
     CloseData(PathBuf),
     /// Reads the data again from the disk.
     ReloadData,
+    /// Stops reading them.
+    CancelData,
     /// Looks again at which models are installed.
     ReloadModels,
+    /// Shows how to get a model, with this repository (or nothing) in the field.
+    GetModel(String),
     /// Chooses the sample that previews show.
     ChooseSample(ChosenSample),
 
@@ -210,6 +239,8 @@ pub enum Command {
     },
     /// Says how what is begun from now on is run; changes no answer.
     SetSeries(Settings),
+    /// The same for all experiments of which something was broken off.
+    ResumeAll,
     /// Lets the running model rest, or go on.
     Pause(bool),
     /// Ends what is running, or takes it from the queue, by its number in the window.

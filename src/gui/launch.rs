@@ -97,8 +97,15 @@ fn no_display() -> Option<&'static str> {
     None
 }
 
+/// A reason in one line, without the place in a library's source that some begin with.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let said = match text.rfind(".rs:") {
+        Some(at) => {
+            text[at + 4..].trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ':')
+        }
+        None => text,
+    };
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {
@@ -110,4 +117,18 @@ fn words(panic: &(dyn Any + Send)) -> String {
 fn icon() -> IconData {
     eframe::icon_data::from_png_bytes(include_bytes!("../../resources/icon/lamplight-256.png"))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_reason_is_one_line_without_the_source_it_comes_from() {
+        assert_eq!(
+            one_line("os error at /a/b/mod.rs:788: Failed to open\nconnection"),
+            "Failed to open connection"
+        );
+        assert_eq!(one_line("no GL"), "no GL");
+    }
 }

@@ -15,6 +15,7 @@ pub mod kit;
 mod launch;
 pub mod loadable;
 pub mod memory;
+pub mod preview;
 pub mod runner;
 pub mod shared;
 mod store_watch;

@@ -12,7 +12,9 @@ use super::runner::Runner;
 use super::store_watch::StoreWatch;
 use crate::dataset::{Catalog, OpenOptions};
 use crate::model::registry::Entry;
+use crate::record::{RunId, RunRecord, RunStatus};
 use crate::run::{Experiment, Places, Workplace};
+use crate::store::StoredExperiment;
 
 pub use super::store_watch::Snapshot;
 
@@ -82,6 +84,17 @@ impl Shared {
         self.catalog.value()
     }
 
+    /// Stored experiments of which runs were broken off, and are nobody's work now.
+    pub fn broken_off(&self) -> impl Iterator<Item = &StoredExperiment> {
+        let store = &self.store;
+        let open = |run: &&RunRecord| {
+            matches!(run.status, RunStatus::Planned | RunStatus::Running | RunStatus::Interrupted)
+                && !store.claimed.contains(&run.id)
+        };
+        let open: Vec<RunId> = store.runs.iter().filter(open).map(|run| run.id).collect();
+        store.experiments.iter().filter(move |stored| stored.runs.iter().any(|run| open.contains(run)))
+    }
+
     /// A copy of the draft to be changed and sent back with [`super::command::Command::Edit`].
     pub fn edited(&self, change: impl FnOnce(&mut Experiment)) -> Box<Experiment> {
         let mut experiment = Box::new(self.experiment().clone());
@@ -117,12 +130,12 @@ impl Shared {
             }
             return;
         };
-        if let Some(chosen) = &self.sample {
+        if let Some(chosen) = &mut self.sample {
             let same = catalog.datasets.iter().find(|dataset| same_questions(dataset, &chosen.dataset));
-            if let Some(same) = same {
-                if chosen.index < same.len() {
-                    return;
-                }
+            if let Some(same) = same.filter(|same| chosen.index < same.len()) {
+                // The file as it was opened last, which may have changed.
+                chosen.dataset = same.clone();
+                return;
             }
             self.sample = None;
         }

@@ -61,6 +61,8 @@ pub struct Description {
     pub tokenizer: usize,
     /// The license that its file names.
     pub license: Option<String>,
+    /// The kind of numbers that most of its weights are stored as: `f32`, `bf16`, `q4_k`.
+    pub stored: String,
 }
 
 /// The sizes that decide how much memory a model takes.
@@ -98,17 +100,29 @@ impl Description {
     /// # Errors
     /// As [`describe`].
     pub fn memory(&self, model: &Path, load: &Load) -> Result<MemoryEstimate, ModelError> {
+        let generation = GenerationConfig { max_new_tokens: load.new_tokens, ..GenerationConfig::default() };
+        self.memory_with(model, load, &generation)
+    }
+
+    /// The same for answers that are generated so, whatever new tokens `load` names.
+    ///
+    /// # Errors
+    /// As [`describe`].
+    pub fn memory_with(
+        &self,
+        model: &Path,
+        load: &Load,
+        generation: &GenerationConfig,
+    ) -> Result<MemoryEstimate, ModelError> {
         match self.kind {
             ModelKind::T5 => {
                 let config = T5Config::from_file(&model.join("config.json"))?;
-                let generation =
-                    GenerationConfig { max_new_tokens: load.new_tokens, ..GenerationConfig::default() };
-                Ok(t5::estimate(&config, load.precision, load.batch, load.tokens, &generation))
+                Ok(t5::estimate(&config, load.precision, load.batch, load.tokens, generation))
             }
             ModelKind::Gguf => {
                 let file = GgufFile::open(model)?;
                 let shape = Shape::read(&file)?;
-                Ok(gguf::estimate(&file, &shape, load.batch, load.tokens + load.new_tokens))
+                Ok(gguf::estimate(&file, &shape, load.batch, load.tokens + generation.max_new_tokens))
             }
             ModelKind::Bert => bert::memory(model, load.precision == Precision::Int8),
         }
@@ -139,6 +153,7 @@ fn folder(model: &Path) -> Result<Description, ModelError> {
                 context: family.n_positions,
                 tokenizer: tokenizer.greatest_id() as usize + 1,
                 license: None,
+                stored: checkpoint.main_format(),
             })
         }
         "bert" | "roberta" | "xlm-roberta" | "camembert" => {
@@ -154,6 +169,7 @@ fn folder(model: &Path) -> Result<Description, ModelError> {
                 context: Some(config.most_tokens()),
                 tokenizer,
                 license: None,
+                stored: Checkpoint::open(model)?.main_format(),
             })
         }
         _ => Err(ModelError::UnknownFamily { path, family: architecture }),
@@ -174,6 +190,7 @@ fn gguf_file(model: &Path) -> Result<Description, ModelError> {
         context: Some(shape.context),
         tokenizer: shape.vocabulary,
         license: file.text("general.license").map(str::to_owned),
+        stored: file.main_format(),
     })
 }
 

@@ -15,6 +15,8 @@ pub struct MemoryEstimate {
     pub weights: u64,
     /// Caches and activations, for the whole batch.
     pub work: u64,
+    /// Of that, the caches of keys and values.
+    pub caches: u64,
 }
 
 impl MemoryEstimate {
@@ -103,14 +105,14 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_with_figures() {
-        let estimate = MemoryEstimate { weights: 3_000_000, work: 500_000 };
+        let estimate = MemoryEstimate { weights: 3_000_000, work: 500_000, caches: 0 };
         assert!(estimate.check(4, Some(3_500_000)).is_ok() && estimate.check(4, None).is_ok());
         let error = estimate.check(4, Some(3_499_999)).unwrap_err();
         let ModelError::Memory { needed_mb: 4, weights_mb: 3, work_mb: 1, batch: 4, free_mb: 3 } = error
         else {
             panic!("{error}");
         };
-        let absurd = MemoryEstimate { weights: u64::MAX, work: 1 };
+        let absurd = MemoryEstimate { weights: u64::MAX, work: 1, caches: 0 };
         assert!(absurd.check(1, Some(1 << 60)).is_err());
     }
 

@@ -1,5 +1,7 @@
 //! Two runs beside each other: figures, tests on the samples that both scored, and what their specs differ in.
 
+pub mod text;
+
 use std::cmp::{Ordering, Reverse};
 
 use serde::Serialize;

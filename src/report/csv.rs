@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use super::{Method, ResultTable, TableCell, method_name};
+use super::{Method, MethodColumn, ResultTable, TableCell, method_name, words};
 use crate::lamp::{Metric, PublishedFigure};
 use crate::metrics::PairedTest;
 use crate::record::{Prediction, RunRecord};
@@ -120,6 +120,36 @@ pub fn summary(table: &ResultTable, out: impl Write) -> io::Result<()> {
     csv.flush()
 }
 
+/// A table for the clipboard and a spreadsheet: each block beneath its title, a column a method, parted by tabs; figures as they are
+/// shown, with a plain minus.
+pub fn tabs(table: &ResultTable) -> String {
+    let clean = |text: &str| text.replace(['\t', '\n', '\r'], " ");
+    let mut out = String::new();
+    let mut line = |cells: Vec<String>| {
+        let cells: Vec<String> = cells.iter().map(|cell| text_cell(&clean(cell))).collect();
+        out.push_str(&cells.join("\t"));
+        out.push('\n');
+    };
+    for section in &table.sections {
+        for block in &section.blocks {
+            line(vec![format!("{}, {}", section.title(), block.model.label())]);
+            let mut head = vec!["Task".to_owned(), "Metric".to_owned(), "n".to_owned()];
+            head.extend(block.columns.iter().map(MethodColumn::label));
+            line(head);
+            for row in &block.rows {
+                let mut cells = vec![row.task_label(), row.metric.name().to_owned(), words::n(row)];
+                cells.extend(row.cells.iter().map(|cell| {
+                    let figure = cell.as_ref().map(|cell| words::figure(row.metric, cell.value));
+                    figure.unwrap_or_default().replace('−', "-")
+                }));
+                line(cells);
+            }
+            line(Vec::new());
+        }
+    }
+    out
+}
+
 /// A cell's part of a line: from `value` to `tuned_on_same_data`.
 fn figures(cell: &TableCell) -> [String; 17] {
     let TableCell { value, interval, spread, n, failed, test, choice, .. } = cell;
@@ -139,7 +169,7 @@ fn figures(cell: &TableCell) -> [String; 17] {
         number(test.map(|test| test.result.p())),
         number(test.map(|test| test.p_holm)),
         cell.best.to_string(),
-        super::words::choice(cell).map(|choice| text_cell(&choice)).unwrap_or_default(),
+        words::choice(cell).map(|choice| text_cell(&choice)).unwrap_or_default(),
         number(chosen.map(|choice| choice.tuned_on)),
         number(chosen.map(|choice| choice.same_data)),
     ]

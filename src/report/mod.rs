@@ -5,8 +5,10 @@
 //! files it is told to write. Must not know the store, models, retrievers or data files.
 
 pub mod chart;
+pub mod cite;
 pub mod compare;
 pub mod csv;
+pub mod files;
 pub mod json;
 pub mod latex;
 pub mod markdown;

@@ -64,6 +64,8 @@ pub struct TableOptions {
     pub oracle: bool,
     /// Whether figures that others published stand beside.
     pub published: bool,
+    /// Whether runs that are not done have their places already, without figures, as [`Row::waiting`] tells.
+    pub unfinished: bool,
 }
 
 /// Results, ready to be shown or written in any format.
@@ -136,6 +138,10 @@ pub struct Row {
     pub cells: Vec<Option<TableCell>>,
     /// All published figures of the row's task, setting, split and metric, whatever their method; empty if not asked for.
     pub published: Vec<&'static PublishedFigure>,
+    /// For each of the block's columns the runs that are not done and will have their figures there; none if not asked for.
+    /// Left out of files.
+    #[serde(skip)]
+    pub waiting: Vec<Vec<RunId>>,
 }
 
 /// Which samples runs are over. Equal for runs whose figures may be compared.

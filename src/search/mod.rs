@@ -13,6 +13,7 @@ mod seal;
 use std::path::PathBuf;
 
 pub use index::{Hit, Index, IndexBuilder, Scope, Snippet};
+pub use query::Marker;
 pub use scores::match_scores;
 
 use crate::jobs::Canceled;

@@ -1,8 +1,12 @@
 //! What a person types: words, "phrases" and -exclusions. Nothing typed is an error.
 
+use std::collections::HashSet;
+use std::ops::Range;
+
 use tantivy::Term;
 use tantivy::query::{BooleanQuery, Occur, PhraseQuery, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::tokenizer::TextAnalyzer;
 
 use super::analyzer;
 
@@ -45,6 +49,37 @@ pub(super) fn understand(field: Field, typed: &str) -> Option<Understood> {
     Some(Understood { query: Box::new(BooleanQuery::new(clauses)), terms: wanted })
 }
 
+/// Finds the words of a query in whole texts, as the index understands both.
+pub struct Marker {
+    analyzer: TextAnalyzer,
+    wanted: HashSet<String>,
+}
+
+impl Marker {
+    /// For what a person typed; a query that wants nothing marks nothing.
+    pub fn new(typed: &str) -> Self {
+        let wanted = understand(Field::from_field_id(0), typed).map(|understood| understood.terms);
+        Self { analyzer: analyzer::english(), wanted: wanted.into_iter().flatten().collect() }
+    }
+
+    /// The words of a text that the query wants, as byte ranges, in order and apart. Words of a phrase are marked wherever
+    /// they stand.
+    pub fn marks(&mut self, text: &str) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        if self.wanted.is_empty() {
+            return found;
+        }
+        let mut stream = self.analyzer.token_stream(text);
+        while stream.advance() {
+            let token = stream.token();
+            if self.wanted.contains(&token.text) {
+                found.push(token.offset_from..token.offset_to);
+            }
+        }
+        found
+    }
+}
+
 /// The words and quoted phrases, and whether a `-` before them excludes them. A quote left open ends with the text.
 fn parts(typed: &str) -> Vec<(bool, &str)> {
     let mut parts = Vec::new();
@@ -81,6 +116,17 @@ mod tests {
         assert_eq!(parts(r#"well-known "open"#), [(false, "well-known"), (false, "open")]);
         assert_eq!(parts(r#"a"b"c - -- """#), [(false, "a"), (false, "b"), (false, "c"), (true, "-")]);
         assert_eq!(parts(""), []);
+    }
+
+    #[test]
+    fn words_are_marked_in_every_form_that_is_found() {
+        let text = "Old Houses, old dogs and a house\u{e9}";
+        let marked = |typed| -> Vec<&str> {
+            Marker::new(typed).marks(text).into_iter().map(|range| &text[range]).collect()
+        };
+        assert_eq!(marked("house -dogs"), ["Houses"]);
+        assert_eq!(marked("\"old house\""), ["Old", "Houses", "old"]);
+        assert!(marked("-house").is_empty() && marked("").is_empty());
     }
 
     #[test]

@@ -62,6 +62,7 @@ class Window:
             [program, "window", *arguments], env=self.environment, stdout=self.log, stderr=self.log
         )
         self.id = self._find()
+        self.shown = time.monotonic()
         width, height = display.size
         self._xdotool("windowmove", self.id, 0, 0)
         self._xdotool("windowsize", self.id, width, height)

@@ -38,12 +38,9 @@ pub(in crate::cli) struct TuneArgs {
 
 /// Runs the command.
 pub(in crate::cli) fn run(arguments: TuneArgs, console: &Console) -> Result<Outcome, CliError> {
-    let (mut experiment, problems) = Experiment::draft(&arguments.file);
-    let retrievers = std::mem::take(&mut experiment.retrieval.retrievers);
+    let (experiment, problems) = Experiment::draft(&arguments.file);
+    let mut experiment = experiment.only_tuned();
     let tune = experiment.tune.get_or_insert_default();
-    if tune.retrievers.is_empty() {
-        tune.retrievers = retrievers;
-    }
     tune.on = arguments.on.unwrap_or(tune.on);
     if !arguments.k.is_empty() {
         tune.k = arguments.k;

@@ -6,7 +6,7 @@ use eframe::egui::{
 
 use super::shortcuts;
 use crate::gui::app::Views;
-use crate::gui::command::{Command, Screen, ThemeChoice};
+use crate::gui::command::{Command, Part, Screen, ThemeChoice};
 use crate::gui::kit;
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, colors};
@@ -160,6 +160,17 @@ fn entries(ui: &Ui, shared: &Shared, views: &Views) -> Vec<Entry> {
     add("Show the welcome".to_owned(), Command::Go(Screen::Welcome));
     if shared.runner.is_idle() {
         add("Run the sample benchmark".to_owned(), Command::RunSample);
+    }
+    if shared.runner.is_idle() && shared.broken_off().next().is_some() {
+        add("Resume what was broken off".to_owned(), Command::ResumeAll);
+    }
+    for (words, part) in [
+        ("Open files or folders\u{2026}", Part::OpenData),
+        ("Results: table", Part::Table),
+        ("Results: charts", Part::Charts),
+        ("Export the results\u{2026}", Part::Export),
+    ] {
+        add(words.to_owned(), Command::Show(part));
     }
     if let Some(active) = shared.runner.active() {
         let paused = active.is_paused();

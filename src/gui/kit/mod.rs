@@ -252,7 +252,9 @@ pub fn search_field(ui: &mut Ui, text: &mut String, hint: &str, width: f32) -> R
                 let cross = if text.is_empty() { 0.0 } else { 28.0 };
                 let edit = TextEdit::singleline(text)
                     .frame(Frame::NONE)
+                    .align(Align2::LEFT_CENTER)
                     .hint_text(hint)
+                    .align(Align2::LEFT_CENTER)
                     .desired_width((width - 56.0 - cross).max(40.0));
                 let mut response = ui.add(edit);
                 if !text.is_empty() && icon_button(ui, icons::X, "Clear the search").clicked() {
@@ -300,7 +302,7 @@ pub fn progress(ui: &mut Ui, part: Option<f32>, width: f32, words: &str) -> Resp
 /// How far a job is: what it does now, a bar, and a button to cancel it; tells whether that was clicked.
 pub fn working(ui: &mut Ui, reading: &ProgressReading, words: &str) -> bool {
     let mut canceled = false;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
         progress(ui, part, 160.0, words);
         let step = if reading.step.is_empty() { words } else { &reading.step };
@@ -321,6 +323,15 @@ pub fn number(ui: &mut Ui, text: impl Into<WidgetText>) -> Response {
 pub fn section<R>(ui: &mut Ui, title: &str, right: impl FnOnce(&mut Ui) -> R) -> R {
     ui.horizontal(|ui| {
         ui.label(theme::section(title));
+        ui.with_layout(Layout::right_to_left(Align::Center), right).inner
+    })
+    .inner
+}
+
+/// A small title over a part of a card, with what belongs to its right end.
+pub fn section_small<R>(ui: &mut Ui, title: &str, right: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.horizontal(|ui| {
+        ui.label(theme::overline(ui, title));
         ui.with_layout(Layout::right_to_left(Align::Center), right).inner
     })
     .inner

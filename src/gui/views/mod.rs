@@ -14,7 +14,7 @@ pub mod welcome;
 
 use eframe::egui;
 
-use super::command::Command;
+use super::command::{Command, Part};
 use super::memory::Memory;
 use super::shared::Shared;
 
@@ -56,6 +56,9 @@ pub trait View {
     fn actions(&self, _shared: &Shared) -> Vec<Action> {
         Vec::new()
     }
+
+    /// Shows a part of itself; only its own are asked for.
+    fn show_part(&mut self, _part: Part) {}
 
     /// Puts what it remembers for the next start.
     fn remember(&self, _memory: &mut Memory) {}

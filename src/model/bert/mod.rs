@@ -297,5 +297,5 @@ fn estimate(config: &BertConfig, names: &Names, int8: bool, limit: usize, thread
     // Packed keys and values, and the scores of a few queries.
     let attention = number(threads * limit) * (2 * number(config.head_width()) + 32);
     let work = 4 * (tokens * (2 * d + ff.max(3 * d)) + attention);
-    MemoryEstimate { weights: packed * if int8 { 1 } else { 4 }, work }
+    MemoryEstimate { weights: packed * if int8 { 1 } else { 4 }, work, caches: 0 }
 }

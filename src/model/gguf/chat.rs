@@ -78,6 +78,31 @@ impl ChatTemplate {
         system: Option<&str>,
         prompt: &str,
     ) -> Result<Vec<u32>, ModelError> {
+        let (rendered, mark) = self.render(tokenizer, system, prompt)?;
+        Ok(tokenizer.encode_trusted(&rendered, mark)?)
+    }
+
+    /// The same conversation as text, for a person to read.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::encode`].
+    pub fn text(
+        &self,
+        tokenizer: &GgufTokenizer,
+        system: Option<&str>,
+        prompt: &str,
+    ) -> Result<String, ModelError> {
+        let (rendered, mark) = self.render(tokenizer, system, prompt)?;
+        Ok(rendered.replace(mark, ""))
+    }
+
+    /// The conversation with a mark inside whatever untrusted text looks like a control token, and that mark.
+    fn render(
+        &self,
+        tokenizer: &GgufTokenizer,
+        system: Option<&str>,
+        prompt: &str,
+    ) -> Result<(String, char), ModelError> {
         // Noncharacters: no text has them, but if one does, another is taken.
         let mark = ('\u{fdd0}'..='\u{fdef}')
             .find(|&mark| !prompt.contains(mark) && !system.is_some_and(|system| system.contains(mark)))
@@ -101,7 +126,7 @@ impl ChatTemplate {
                 path: self.path.clone(),
                 source: Box::new(source),
             })?;
-        Ok(tokenizer.encode_trusted(&rendered, mark)?)
+        Ok((rendered, mark))
     }
 }
 

@@ -70,7 +70,8 @@ impl GgufModel {
         let context = options.context.map_or(shape.context, |context| context.clamp(1, shape.context));
         Decoder::check(&file, &shape)?;
         let work = work_bytes(&shape, 1, context.min(4096));
-        MemoryEstimate { weights: decoder::weight_bytes(&file), work }.check(1, free_memory())?;
+        MemoryEstimate { weights: decoder::weight_bytes(&file), work, ..MemoryEstimate::default() }
+            .check(1, free_memory())?;
         let threads = options.threads.unwrap_or_else(default_threads);
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -211,8 +212,10 @@ impl GgufModel {
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         let length = (longest + config.max_new_tokens).min(self.context);
         let mut together = TOGETHER.min(prompts.len()).max(1);
-        let needs =
-            |together| MemoryEstimate { weights: 0, work: work_bytes(self.shape(), together, length) };
+        let needs = |together| MemoryEstimate {
+            work: work_bytes(self.shape(), together, length),
+            ..MemoryEstimate::default()
+        };
         let free = free_memory();
         while together > 1 && needs(together).check(together, free).is_err() {
             together /= 2;
@@ -307,15 +310,23 @@ fn default_threads() -> usize {
 /// What the model takes for so many answers side by side, prompt and answer together so long.
 pub fn estimate(file: &GgufFile, shape: &Shape, answers: usize, length: usize) -> MemoryEstimate {
     let length = length.min(shape.context);
-    MemoryEstimate { weights: decoder::weight_bytes(file), work: work_bytes(shape, answers, length) }
+    MemoryEstimate {
+        weights: decoder::weight_bytes(file),
+        work: work_bytes(shape, answers, length),
+        caches: cache_bytes(shape, answers, length),
+    }
 }
 
 /// Bytes of caches and activations for so many answers of such a length.
 fn work_bytes(shape: &Shape, answers: usize, length: usize) -> u64 {
-    let caches = answers as u64 * length.next_multiple_of(8) as u64 * shape.cache_bytes();
+    let caches = cache_bytes(shape, answers, length);
     let row = 6 * shape.width + 3 * shape.feed_forward + 4 * (shape.heads + shape.kv_heads) * shape.head;
     let rows = CHUNK.max(answers) as u64 * row as u64 * 4;
     let scores = 32 * length as u64 * 4 * default_threads() as u64;
     let logits = 2 * answers as u64 * shape.vocabulary as u64 * 4;
     caches + rows + scores + logits
+}
+
+fn cache_bytes(shape: &Shape, answers: usize, length: usize) -> u64 {
+    answers as u64 * length.next_multiple_of(8) as u64 * shape.cache_bytes()
 }

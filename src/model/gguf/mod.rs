@@ -29,6 +29,7 @@ mod tests;
 mod tokenizer;
 mod vocabulary;
 
+pub use chat::ChatTemplate;
 pub use error::GgufError;
 pub use generator::{GgufModel, estimate};
 pub use header::GgufFile;

@@ -199,9 +199,11 @@ pub fn get(
     job.download(&listing)
 }
 
-/// The repository that an unfinished download in a model's folder is of.
+/// What an unfinished download in a model's folder is of: the repository, with the GGUF file if it is one.
 pub fn unfinished(folder: &Path) -> Option<String> {
-    Some(plan(&folder.join(UNFINISHED))?.repository)
+    let Plan { repository, files } = plan(&folder.join(UNFINISHED))?;
+    let gguf = files.into_iter().map(|file| file.path).find(|path| path.ends_with(".gguf"));
+    Some(gguf.map_or_else(|| repository.clone(), |file| format!("{repository}:{file}")))
 }
 
 fn plan(partial: &Path) -> Option<Plan> {

@@ -71,13 +71,7 @@ impl Hub {
             names.iter().find_map(|name| variable(name).filter(|value| !value.trim().is_empty()))
         };
         let folder = |names: &[&str]| set(names).map(|value| expanded(&value, home));
-        let endpoint = set(&["HF_ENDPOINT"]).unwrap_or_else(|| OFFICIAL.to_owned());
-        let endpoint = endpoint.trim().trim_end_matches('/').to_owned();
-        let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
-        // A query or a user name would end up in every address and message.
-        if host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', '@', ' '])) {
-            return Err(HubError::Endpoint { endpoint: crate::fetch::shown(&endpoint) });
-        }
+        let endpoint = address(&set(&["HF_ENDPOINT"]).unwrap_or_else(|| OFFICIAL.to_owned()))?;
         let hf_home = folder(&["HF_HOME"]).or_else(|| {
             let caches = folder(&["XDG_CACHE_HOME"]).or_else(|| Some(home?.join(".cache")));
             Some(caches?.join("huggingface"))
@@ -101,10 +95,31 @@ impl Hub {
         Ok(Self { endpoint, token, offline, cache, patience: Patience::default() })
     }
 
+    /// The same hub, or another one at this address, which does not get the token: that is for the hub it was set for.
+    ///
+    /// # Errors
+    /// An address that cannot be one.
+    pub fn at(self, endpoint: &str) -> Result<Self, HubError> {
+        let endpoint = address(endpoint)?;
+        let token = self.token.filter(|_| endpoint == self.endpoint);
+        Ok(Self { endpoint, token, ..self })
+    }
+
     /// The page of a repository, for a person.
     pub fn page(&self, repository: &str) -> String {
         format!("{}/{repository}", self.endpoint)
     }
+}
+
+/// A hub's address without a slash at the end.
+fn address(text: &str) -> Result<String, HubError> {
+    let endpoint = text.trim().trim_end_matches('/').to_owned();
+    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
+    // A query or a user name would end up in every address and message.
+    if host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', '@', ' '])) {
+        return Err(HubError::Endpoint { endpoint: crate::fetch::shown(&endpoint) });
+    }
+    Ok(endpoint)
 }
 
 /// `~` at the beginning means the home folder, as in a shell.
@@ -152,6 +167,11 @@ mod tests {
             let error = hub(&[("HF_ENDPOINT", bad)], home.path()).unwrap_err();
             assert!(!error.to_string().contains("hush"), "{error}");
         }
+        let home_hub = hub(&[("HF_TOKEN", "hf_own"), ("HF_ENDPOINT", "http://a.b:1")], home.path()).unwrap();
+        assert!(home_hub.clone().at(" http://a.b:1/ ").unwrap().token.is_some());
+        let elsewhere = home_hub.clone().at("http://c.d").unwrap();
+        assert!(elsewhere.token.is_none() && elsewhere.endpoint == "http://c.d", "{elsewhere:?}");
+        assert!(home_hub.at("c.d").is_err());
         let error = hub(&[("HF_TOKEN", "hu\nsh")], home.path()).unwrap_err().to_string();
         assert!(error.contains("HF_TOKEN") && !error.contains("sh\""), "{error}");
     }

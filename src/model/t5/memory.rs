@@ -85,5 +85,9 @@ pub fn estimate(
     let generated = 2 * blocks * inner * rows * number(generation.max_new_tokens);
     let tokens = number(prompt_tokens.max(1024.min(batch * prompt_tokens)));
     let activations = tokens * (2 * d + ff.max(3 * inner) + inner) + rows * number(config.vocab_size);
-    MemoryEstimate { weights: (parameters + head) * width, work: 4 * (prompts + generated + activations) }
+    MemoryEstimate {
+        weights: (parameters + head) * width,
+        work: 4 * (prompts + generated + activations),
+        caches: 4 * (prompts + generated),
+    }
 }

@@ -98,6 +98,21 @@ impl Checkpoint {
         self.files.iter().map(|file| file.path.as_path())
     }
 
+    /// The kind of numbers that takes most of the bytes: `f32`, `bf16`.
+    pub fn main_format(&self) -> String {
+        let mut sizes = BTreeMap::<&str, usize>::new();
+        for entry in self.tensors.values() {
+            let elements = entry.shape.iter().copied().fold(1_usize, usize::saturating_mul);
+            let bytes = elements.saturating_mul(entry.dtype.size_in_bytes());
+            let sum = sizes.entry(entry.dtype.as_str()).or_default();
+            *sum = sum.saturating_add(bytes);
+        }
+        sizes
+            .into_iter()
+            .max_by_key(|(_, bytes)| *bytes)
+            .map_or_else(String::new, |(name, _)| name.to_owned())
+    }
+
     /// A tensor that must exist and have this shape.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! Which answers are taken for which: reference by prediction.
 
 use super::scale::count;
-use super::spec::{ChartSpec, HeatCell, HeatPlot, Panel, Plot};
+use super::spec::{About, ChartSpec, HeatCell, HeatPlot, Panel, Plot};
 use crate::lamp::Task;
-use crate::record::Prediction;
+use crate::record::{Prediction, RunId};
 
 /// Counts of answers by reference, filled one prediction at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,7 @@ pub struct Confusion {
     counts: Vec<Vec<u64>>,
     /// Samples without a reference among the labels, and samples that failed.
     left_out: u64,
+    run: Option<RunId>,
 }
 
 impl Confusion {
@@ -20,7 +21,13 @@ impl Confusion {
     pub fn new(task: Task) -> Option<Self> {
         let labels = task.labels().len();
         let counts = vec![vec![0; labels + 1]; labels];
-        matches!(task, Task::Lamp1 | Task::Lamp3).then_some(Self { task, counts, left_out: 0 })
+        matches!(task, Task::Lamp1 | Task::Lamp3).then_some(Self { task, counts, left_out: 0, run: None })
+    }
+
+    /// Says whose predictions they are.
+    #[must_use]
+    pub fn of_run(self, run: RunId) -> Self {
+        Self { run: Some(run), ..self }
     }
 
     /// Counts a prediction in. A rating between two labels is counted at the nearer one, the higher of two as near, and one
@@ -77,19 +84,27 @@ pub fn confusion_chart(of: &[(String, Confusion)]) -> ChartSpec {
 
 fn panel(name: &str, confusion: &Confusion) -> Panel {
     let labels: Vec<String> = confusion.task.labels().iter().map(|&label| label.to_owned()).collect();
-    let cells = confusion.counts.iter().map(|row| {
-        let all = row.iter().sum::<u64>().max(1) as f64;
-        let cell =
-            |number: &u64| HeatCell { text: count(*number), shade: *number as f64 / all, marked: false };
-        row.iter().map(|number| Some(cell(number))).collect()
+    let columns: Vec<String> = labels.iter().cloned().chain(["none".to_owned()]).collect();
+    let cells = confusion.counts.iter().zip(&labels).map(|(row, reference)| {
+        let all = row.iter().sum::<u64>().max(1);
+        let cell = |(number, predicted): (&u64, &String)| {
+            let words = format!(
+                "{}, {name}: reference {reference}, prediction {predicted}: {} of {}",
+                confusion.task,
+                count(*number),
+                count(row.iter().sum())
+            );
+            let about = About { words, run: confusion.run, against: None };
+            HeatCell { text: count(*number), shade: *number as f64 / all as f64, marked: false, about }
+        };
+        row.iter().zip(&columns).map(|cell_at| Some(cell(cell_at))).collect()
     });
-    let columns = labels.iter().cloned().chain(["none".to_owned()]).collect();
     let plot = HeatPlot {
         down: "reference".to_owned(),
         across: "prediction".to_owned(),
         cells: cells.collect(),
         apart: Some(labels.len()),
-        rows: labels,
+        rows: labels.clone(),
         columns,
     };
     Panel {

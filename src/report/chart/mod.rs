@@ -7,6 +7,8 @@
 
 mod confusion;
 mod font;
+mod gather;
+mod hits;
 mod layout;
 mod profile;
 mod raster;
@@ -25,11 +27,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use confusion::{Confusion, confusion_chart};
+pub use gather::{ChartKind, RunChart, RunData, chart_of_runs};
+pub use hits::Hit;
 pub use profile::{GainBin, GainSeries, gain_bins, profile_chart};
 pub use scores::{MOST_SERIES, k_chart, scores_chart};
 pub use spec::{
-    Axis, Bar, BarPlot, BarRow, Better, ChartSpec, HeatCell, HeatPlot, Line, LinePlot, Paint, Panel, Plot,
-    Point, Tick,
+    About, Axis, Bar, BarPlot, BarRow, Better, ChartSpec, HeatCell, HeatPlot, Line, LinePlot, Mark, Paint,
+    Panel, Plot, Point, Tick,
 };
 pub use theme::{Color, Theme, UnknownTheme, method_color};
 pub use tuning::tuning_chart;
@@ -140,6 +144,16 @@ pub fn png(chart: &ChartSpec, style: &Style) -> Result<Vec<u8>, ChartError> {
 /// A width out of bounds, or too many pixels.
 pub fn pixels(chart: &ChartSpec, style: &Style, scale: f64) -> Result<Pixels, ChartError> {
     raster::draw(&layout::lay_out(chart, style)?, scale)
+}
+
+/// Where a chart's bars, points and cells lie in a picture of it, with what they are: the same layout that draws them tells. In the
+/// order in which they are drawn: of two at one place the later lies above. With the picture's width and height, in points.
+///
+/// # Errors
+/// A width out of bounds.
+pub fn hits(chart: &ChartSpec, style: &Style) -> Result<((f64, f64), Vec<Hit>), ChartError> {
+    let scene = layout::lay_out(chart, style)?;
+    Ok(((scene.width, scene.height), scene.hits))
 }
 
 /// Kinds of files.

@@ -6,11 +6,12 @@ use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::super::Method;
+use super::super::words;
 use super::scale::count;
 use super::scores::{MOST_SERIES, metric_axis};
-use super::spec::{Axis, Better, ChartSpec, Line, LinePlot, Paint, Panel, Plot, Point, Tick};
+use super::spec::{About, Axis, Better, ChartSpec, Line, LinePlot, Paint, Panel, Plot, Point, Tick};
 use crate::lamp::{Metric, Setting, Split, Task};
-use crate::record::{Column, Training};
+use crate::record::{Column, RunId, Training};
 
 /// Samples whose profiles have about equally many entries.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -44,6 +45,8 @@ pub struct GainSeries {
     pub method: Method,
     /// How the model came to its weights.
     pub training: Training,
+    /// The run, and the one without a profile.
+    pub runs: Option<(RunId, RunId)>,
     /// The bins, from few entries to many.
     pub bins: Vec<GainBin>,
 }
@@ -189,7 +192,12 @@ fn panel(series: &[&GainSeries], setting: Option<Setting>) -> Panel {
         *dash += 1;
         let points = one.bins.iter().enumerate();
         let points = points
-            .map(|(at, bin)| Point { at: at as f64, value: bin.gain, interval: bin.interval })
+            .map(|(at, bin)| Point {
+                at: at as f64,
+                value: bin.gain,
+                interval: bin.interval,
+                about: about(one, bin),
+            })
             .collect();
         Line { label: one.label.clone(), paint, from: None, points }
     });
@@ -215,6 +223,25 @@ fn panel(series: &[&GainSeries], setting: Option<Setting>) -> Panel {
         corner: format!("n = {}", count(samples)),
         plot: Plot::Lines(plot),
     }
+}
+
+/// What a bin is.
+fn about(series: &GainSeries, bin: &GainBin) -> About {
+    let entries =
+        if bin.low == bin.high { bin.low.to_string() } else { format!("{}–{}", bin.low, bin.high) };
+    let gain = |value| words::difference(series.metric, value);
+    let ends = bin.interval.map(|(low, high)| format!(" [{}, {}]", gain(low), gain(high)));
+    let words = format!(
+        "{} {}, {}, {entries} profile entries: {} gain {}{}, n {}",
+        series.task,
+        series.setting,
+        series.label,
+        series.metric.name(),
+        gain(bin.gain),
+        ends.unwrap_or_default(),
+        count(bin.samples as u64)
+    );
+    About { words, run: series.runs.map(|runs| runs.0), against: series.runs.map(|runs| runs.1) }
 }
 
 #[cfg(test)]

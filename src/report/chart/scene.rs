@@ -1,6 +1,8 @@
 //! A drawing in points (1/72 inch): shapes and texts, painted in their order, texts last.
 
 use super::font::Weight;
+use super::hits::Hit;
+use super::spec::About;
 use super::theme::Color;
 
 /// A drawing.
@@ -14,6 +16,8 @@ pub(super) struct Scene {
     pub(super) description: String,
     pub(super) shapes: Vec<Shape>,
     pub(super) texts: Vec<Text>,
+    /// Places that tell something; not drawn.
+    pub(super) hits: Vec<Hit>,
 }
 
 /// A shape with its surface and its edge.
@@ -82,6 +86,13 @@ pub(super) enum Anchor {
 }
 
 impl Scene {
+    /// Says what is at a place.
+    pub(super) fn hit(&mut self, (x, y, width, height): (f64, f64, f64, f64), about: &About) {
+        if !about.words.is_empty() {
+            self.hits.push(Hit { x, y, width, height, about: about.clone() });
+        }
+    }
+
     pub(super) fn shape(
         &mut self,
         class: &'static str,

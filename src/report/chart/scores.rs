@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{
-    Method, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, SampleSet, TableCell,
+    Method, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, SampleSet, TableCell, words,
 };
 use super::scale::{count, decimal};
 use super::spec::{
-    Axis, Bar, BarPlot, BarRow, Better, ChartSpec, Line, LinePlot, Paint, Panel, Plot, Point, Tick,
+    About, Axis, Bar, BarPlot, BarRow, Better, ChartSpec, Line, LinePlot, Mark, Paint, Panel, Plot, Point,
+    Tick,
 };
 use crate::lamp::{Metric, PublishedFigure, Setting, Split, Task};
 use crate::record::Training;
@@ -182,9 +183,10 @@ fn all_series(table: &ResultTable) -> Vec<Series> {
     models.into_iter().flat_map(each).collect()
 }
 
-/// At most [`MOST_SERIES`] of the series, and the others: first those go of which there is one with a larger k, then the last
-/// of each model in turn, what was tuned and what is compared with aside.
-fn choose(all: Vec<Series>) -> (Vec<Series>, Vec<Series>) {
+/// At most [`MOST_SERIES`] of the series, and the others: first those go of which there is one with a larger k, then of each model
+/// in turn the one with the fewest cells, of equals the last, what was tuned and what is compared with aside. `cells` counts a
+/// series' cells.
+fn choose(all: Vec<Series>, cells: impl Fn(&Series) -> usize) -> (Vec<Series>, Vec<Series>) {
     let mut kept = all.clone();
     if kept.len() > MOST_SERIES {
         let smaller = |one: &Series| {
@@ -203,8 +205,10 @@ fn choose(all: Vec<Series>) -> (Vec<Series>, Vec<Series>) {
         let crowded = |series: &Series| count(series) == most;
         let ordinary =
             |series: &Series| !matches!(series.column.method, Method::Tuned | Method::NonPersonalized);
-        let last = kept.iter().rposition(|series| crowded(series) && ordinary(series));
-        let Some(at) = last.or_else(|| kept.iter().rposition(crowded)) else { break };
+        let places = || kept.iter().enumerate().rev().filter(|(_, series)| crowded(series));
+        let emptiest =
+            places().filter(|(_, series)| ordinary(series)).min_by_key(|(_, series)| cells(series));
+        let Some((at, _)) = emptiest.or_else(|| places().next()) else { break };
         kept.remove(at);
     }
     let left_out = all.into_iter().filter(|series| !kept.contains(series)).collect();
@@ -235,7 +239,10 @@ impl Naming {
 /// Bars by method: a panel a task and metric of the table, the two settings side by side where it has both.
 pub fn scores_chart(table: &ResultTable) -> ChartSpec {
     let grid = Grid::of(table);
-    let (series, left_out) = choose(all_series(table));
+    let filled = |series: &Series| {
+        grid.panels.iter().filter(|(place, setting)| series.cell(table, *setting, place).is_some()).count()
+    };
+    let (series, left_out) = choose(all_series(table), filled);
     let naming = Naming::of(&series);
     let mut panels = Vec::new();
     for (place, setting) in &grid.panels {
@@ -275,7 +282,8 @@ fn bar_row(table: &ResultTable, setting: Setting, place: &Place, series: &Series
         value: cell.value,
         text: metric_value(place.metric, cell.value),
         interval: whisker(cell),
-        published: cell.published.iter().map(|figure| figure.value).collect(),
+        published: cell.published.iter().map(|figure| mark(place, figure)).collect(),
+        about: about(table, setting, place, series, naming.several_models, cell),
     });
     BarRow {
         group: if naming.several_models { series.model.label() } else { String::new() },
@@ -284,6 +292,42 @@ fn bar_row(table: &ResultTable, setting: Setting, place: &Place, series: &Series
         bar,
         reference: plain(table, setting, place, &series.model).map(|cell| cell.value),
     }
+}
+
+fn mark(place: &Place, figure: &PublishedFigure) -> Mark {
+    let words = format!("{}, published: {}", place.task, words::published(place.metric, figure));
+    Mark { value: figure.value, words }
+}
+
+/// What a cell is, in words and by its run.
+fn about(
+    table: &ResultTable,
+    setting: Setting,
+    place: &Place,
+    series: &Series,
+    several_models: bool,
+    cell: &TableCell,
+) -> About {
+    let label = |column: &MethodColumn| {
+        if several_models { format!("{}, {}", series.model.label(), column.label()) } else { column.label() }
+    };
+    let task =
+        place.mark.as_ref().map_or_else(|| place.task.to_string(), |mark| format!("{} ({mark})", place.task));
+    let ends = whisker(cell).map(|(low, high)| {
+        format!(" [{}, {}]", metric_value(place.metric, low), metric_value(place.metric, high))
+    });
+    let words = format!(
+        "{task} {setting}, {}: {} {}{}, n {}",
+        label(&series.column),
+        place.metric.name(),
+        metric_value(place.metric, cell.value),
+        ends.unwrap_or_default(),
+        count(cell.n as u64)
+    );
+    let first = |cell: &TableCell| cell.runs.first().map(|run| run.id);
+    let run = first(cell).filter(|_| series.column.method != Method::Oracle);
+    let against = plain(table, setting, place, &series.model).and_then(first);
+    About { words, run, against: against.filter(|against| Some(*against) != run) }
 }
 
 /// A model's non-personalized cell.
@@ -344,7 +388,15 @@ pub fn k_chart(table: &ResultTable) -> ChartSpec {
             None => lines.push((named, vec![series])),
         }
     }
-    let (names, left_out) = choose(lines.iter().map(|(name, _)| name.clone()).collect());
+    let points = |name: &Series| {
+        let series = lines.iter().filter(|(known, _)| known == name).flat_map(|(_, series)| series);
+        let filled = |series: &Series| {
+            let panels = grid.panels.iter();
+            panels.filter(|(place, setting)| series.cell(table, *setting, place).is_some()).count()
+        };
+        series.map(filled).sum()
+    };
+    let (names, left_out) = choose(lines.iter().map(|(name, _)| name.clone()).collect(), points);
     lines.retain(|(name, _)| names.contains(name));
     let naming = Naming { k: None, ..Naming::of(&names) };
     let paints = paints(&names);
@@ -361,12 +413,20 @@ pub fn k_chart(table: &ResultTable) -> ChartSpec {
                         at: place_of_k(series.column.k?),
                         value: cell.value,
                         interval: whisker(cell),
+                        about: about(table, setting, place, series, naming.several_models, cell),
                     })
                 })
                 .collect();
             points.sort_by(|one, other| one.at.total_cmp(&other.at));
             let from = plain(table, setting, place, &name.model);
-            let from = from.map(|cell| Point { at: 0.0, value: cell.value, interval: whisker(cell) });
+            let from = from.map(|cell| {
+                let method = Method::NonPersonalized;
+                let column =
+                    MethodColumn { method, name: method.name().to_owned(), k: None, variant: String::new() };
+                let series = Series { model: name.model.clone(), column };
+                let about = about(table, setting, place, &series, naming.several_models, cell);
+                Point { at: 0.0, value: cell.value, interval: whisker(cell), about }
+            });
             let mut label = naming.label(&name.column);
             if naming.several_models {
                 label = format!("{label}, {}", name.model.name);

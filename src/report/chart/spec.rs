@@ -1,7 +1,7 @@
 //! What a chart shows, without how it is drawn.
 
 use super::super::Method;
-use crate::record::Training;
+use crate::record::{RunId, Training};
 
 /// A chart: panels on a grid, with what a reader must know beneath.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -96,7 +96,29 @@ pub struct Bar {
     /// Where its whisker ends.
     pub interval: Option<(f64, f64)>,
     /// Values that others published, shown as hollow diamonds.
-    pub published: Vec<f64>,
+    pub published: Vec<Mark>,
+    /// What it is, for who points at it.
+    pub about: About,
+}
+
+/// A value that others published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// The value.
+    pub value: f64,
+    /// Whose it is, in words.
+    pub words: String,
+}
+
+/// What a bar, a point or a cell is, for who points at it or does not see it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// In words: `LaMP-3 user, BM25, k 4: MAE 0.214 [0.190, 0.240], n 280`.
+    pub words: String,
+    /// The run behind it, the first of several.
+    pub run: Option<RunId>,
+    /// The non-personalized run that it is compared with.
+    pub against: Option<RunId>,
 }
 
 /// Points joined by lines.
@@ -139,7 +161,7 @@ pub struct Line {
 }
 
 /// A point of a line.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     /// Place along the bottom.
     pub at: f64,
@@ -147,6 +169,8 @@ pub struct Point {
     pub value: f64,
     /// Where its whisker ends.
     pub interval: Option<(f64, f64)>,
+    /// What it is, for who points at it.
+    pub about: About,
 }
 
 /// Shaded cells.
@@ -175,6 +199,8 @@ pub struct HeatCell {
     pub shade: f64,
     /// Whether it is the one to see.
     pub marked: bool,
+    /// What it is, for who points at it.
+    pub about: About,
 }
 
 /// How a series is painted: methods by their color everywhere, models by what their weights come from and by their number.
@@ -210,14 +236,15 @@ impl ChartSpec {
                         row.bar = row.bar.take().filter(|bar| bar.value.is_finite());
                         if let Some(bar) = &mut row.bar {
                             interval(&mut bar.interval);
-                            bar.published.retain(|value| value.is_finite());
+                            bar.published.retain(|mark| mark.value.is_finite());
                         }
                     }
                 }
                 Plot::Lines(plot) => {
                     plot.ticks.retain(|tick| tick.at.is_finite());
                     for line in &mut plot.lines {
-                        line.from = line.from.filter(|point| point.at.is_finite() && point.value.is_finite());
+                        line.from =
+                            line.from.take().filter(|point| point.at.is_finite() && point.value.is_finite());
                         line.from.iter_mut().for_each(|point| interval(&mut point.interval));
                         line.points.retain(|point| point.at.is_finite() && point.value.is_finite());
                         line.points.iter_mut().for_each(|point| interval(&mut point.interval));

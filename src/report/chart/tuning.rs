@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::super::method_name;
 use super::scores::metric_value;
-use super::spec::{ChartSpec, HeatCell, HeatPlot, Panel, Plot};
-use crate::record::{RetrieverSpec, Tuning};
+use super::spec::{About, ChartSpec, HeatCell, HeatPlot, Panel, Plot};
+use crate::record::{RetrieverSpec, RunRecord, Tuning};
 
-/// Tunings as grids of retriever by k, the winner marked.
-pub fn tuning_chart(tunings: &[Tuning]) -> ChartSpec {
-    let panels: Vec<Panel> = tunings.iter().filter(|tuning| !tuning.grid.is_empty()).map(panel).collect();
+/// Tunings as grids of retriever by k, the winner marked. `runs` are those that a cell may lead to.
+pub fn tuning_chart(tunings: &[Tuning], runs: &[RunRecord]) -> ChartSpec {
+    let tried = tunings.iter().filter(|tuning| !tuning.grid.is_empty());
+    let panels: Vec<Panel> = tried.map(|tuning| panel(tuning, runs)).collect();
     let mut notes = vec!["★ chosen; the darker, the better within a grid.".to_owned()];
     if tunings.iter().any(|tuning| tuning.same_data) {
         notes.push("Chosen on the data that is reported: the figures of the chosen are too good.".to_owned());
@@ -23,7 +24,7 @@ pub fn tuning_chart(tunings: &[Tuning]) -> ChartSpec {
     }
 }
 
-fn panel(tuning: &Tuning) -> Panel {
+fn panel(tuning: &Tuning, runs: &[RunRecord]) -> Panel {
     let name = |cell: usize| {
         let cell = &tuning.grid[cell];
         method_name(&RetrieverSpec { config: cell.retriever.clone(), k: cell.k, ..RetrieverSpec::none() })
@@ -50,6 +51,7 @@ fn panel(tuning: &Tuning) -> Panel {
                 text: metric_value(tuning.metric, value),
                 shade: shade(value),
                 marked: at == tuning.winner,
+                about: about(tuning, at, row, runs),
             };
             value.is_finite().then_some(cell)
         };
@@ -70,4 +72,22 @@ fn panel(tuning: &Tuning) -> Panel {
         corner: String::new(),
         plot: Plot::Heat(plot),
     }
+}
+
+/// What a cell of the grid is.
+fn about(tuning: &Tuning, at: usize, name: &str, runs: &[RunRecord]) -> About {
+    let cell = &tuning.grid[at];
+    let k = if cell.k == 0 { String::new() } else { format!(", k {}", cell.k) };
+    let chosen = if at == tuning.winner { ", chosen" } else { "" };
+    let words = format!(
+        "{} {}, {}, {name}{k}: {} {} on {}{chosen}",
+        tuning.task,
+        tuning.setting,
+        tuning.model,
+        tuning.metric.name(),
+        metric_value(tuning.metric, cell.value),
+        tuning.tuned_on
+    );
+    let run = runs.iter().find(|run| run.key == cell.run).map(|run| run.id);
+    About { words, run, against: None }
 }

@@ -20,8 +20,8 @@ use crate::report::published::{is_of_column, published_beside};
 type Columns<'a, E> = dyn FnMut(RunId, Metric) -> Result<Option<Column>, E> + 'a;
 
 impl ResultTable {
-    /// Makes a table of finished runs; runs that are not done, or have no figure, are counted in the notes. `columns` gives a
-    /// run's values by a metric, which tests and the oracle need; where it has none there is no test.
+    /// Makes a table of finished runs; runs that are not done (unless they are asked for), or have no figure, are counted in the
+    /// notes. `columns` gives a run's values by a metric, which tests and the oracle need; where it has none there is no test.
     ///
     /// # Errors
     /// The first error of `columns`.
@@ -33,16 +33,22 @@ impl ResultTable {
     ) -> Result<Self, E> {
         let mut notes = Vec::new();
         let done: Vec<&RunRecord> = runs.iter().filter(|run| run.status == RunStatus::Done).collect();
-        let scored: Vec<&RunRecord> = done.iter().copied().filter(|run| has_figures(run)).collect();
+        let scored = done.iter().filter(|run| has_figures(run)).count();
         let mut count = |runs: usize, note: fn(usize) -> Note| {
             if runs > 0 {
                 notes.push(note(runs));
             }
         };
-        count(runs.len() - done.len(), |runs| Note::Unfinished { runs });
-        count(done.len() - scored.len(), |runs| Note::Unscored { runs });
+        if !options.unfinished {
+            count(runs.len() - done.len(), |runs| Note::Unfinished { runs });
+        }
+        count(done.len() - scored, |runs| Note::Unscored { runs });
+        let shown = runs.iter().filter(|run| match run.status {
+            RunStatus::Done => has_figures(run),
+            _ => options.unfinished,
+        });
         let mut by_section: BTreeMap<(Setting, Split), Vec<&RunRecord>> = BTreeMap::new();
-        for run in scored {
+        for run in shown {
             by_section.entry((run.spec.dataset.setting, run.spec.dataset.split)).or_default().push(run);
         }
         let mut superseded = 0;
@@ -233,7 +239,8 @@ impl<E> Builder<'_, E> {
                     });
                     set_oracle_difference(metric, &columns, &mut cells);
                 }
-                if cells.iter().all(Option::is_none) {
+                let waiting = waiting(&grid, &key, columns.len());
+                if cells.iter().all(Option::is_none) && waiting.iter().all(Vec::is_empty) {
                     continue;
                 }
                 mark_best(metric, &columns, &mut cells);
@@ -248,7 +255,7 @@ impl<E> Builder<'_, E> {
                     }
                 }
                 let mark = self.marks.get(&key).cloned();
-                rows.push(Row { task, metric, samples: key.1.clone(), mark, cells, published });
+                rows.push(Row { task, metric, samples: key.1.clone(), mark, cells, published, waiting });
                 ranks.push(ScoreSet::all_metrics(task).iter().position(|&other| other == metric));
             }
         }
@@ -456,16 +463,27 @@ fn seeds(run: &RunRecord) -> (Option<String>, Option<String>) {
 /// Keeps the latest run for each seed, in the order of seeds; gives how many were left out.
 fn keep_latest(runs: &mut Vec<&RunRecord>) -> usize {
     let before = runs.len();
-    runs.sort_by_key(|run| (seeds(run), std::cmp::Reverse(run.id)));
+    runs.sort_by_key(|run| (seeds(run), !has_figures(run), std::cmp::Reverse(run.id)));
     runs.dedup_by_key(|run| seeds(run));
     before - runs.len()
 }
 
-/// A row's runs, each once, in the order of columns.
+/// For each column the runs of a row's cell that have no figures yet.
+fn waiting(grid: &Grid<'_>, row: &RowKey, columns: usize) -> Vec<Vec<RunId>> {
+    let of_cell = |cells: &BTreeMap<RowKey, Members<'_>>| {
+        let runs = cells.get(row).into_iter().flat_map(|cell| &cell.runs);
+        runs.filter(|run| !has_figures(run)).map(|run| run.id).collect()
+    };
+    let mut waiting: Vec<Vec<RunId>> = grid.values().map(of_cell).collect();
+    waiting.resize(columns, Vec::new());
+    waiting
+}
+
+/// A row's runs that have figures, each once, in the order of columns.
 fn row_runs<'r>(grid: &Grid<'r>, row: &RowKey) -> Vec<&'r RunRecord> {
     let mut out: Vec<&RunRecord> = Vec::new();
     for run in grid.values().filter_map(|cells| cells.get(row)).flat_map(|cell| &cell.runs) {
-        if out.iter().all(|other| other.id != run.id) {
+        if has_figures(run) && out.iter().all(|other| other.id != run.id) {
             out.push(run);
         }
     }

@@ -397,6 +397,18 @@ impl Experiment {
             .map_err(|source| WriteError { name: self.name.clone(), source: Box::new(source) })
     }
 
+    /// The part of it that chooses retriever and k and runs the winners: what `[tune]` does not name, `[retrieval]` does, and
+    /// nothing else of the matrix is left.
+    #[must_use]
+    pub fn only_tuned(mut self) -> Self {
+        let retrievers = std::mem::take(&mut self.retrieval.retrievers);
+        let tune = self.tune.get_or_insert_default();
+        if tune.retrievers.is_empty() {
+            tune.retrievers = retrievers;
+        }
+        self
+    }
+
     /// The experiment with what is wrong with it by itself, where it was not read from a file.
     ///
     /// # Errors

@@ -130,7 +130,7 @@ impl Planner<'_> {
         if is_gguf {
             let known = ["training", "generation", "batch", "chat", "system", "context", "tokenizer_beside"];
             self.refuse_other(settings, &path, "GGUF models", &known);
-            load.gguf = gguf_options(settings, threads);
+            load.gguf = settings.load_options(threads).gguf;
             if let PromptStyle::Chat { system } = &load.gguf.style {
                 options.insert("chat".into(), true.into());
                 options.extend(system.as_ref().map(|system| ("system".into(), json!(system))));
@@ -144,12 +144,7 @@ impl Planner<'_> {
         } else {
             let known = ["training", "generation", "batch", "device", "precision"];
             self.refuse_other(settings, &path, "T5 models", &known);
-            load.t5 = T5Options {
-                device: settings.device.unwrap_or_default(),
-                precision: settings.precision.unwrap_or_default(),
-                batch: settings.batch.unwrap_or(T5Options::default().batch),
-                threads,
-            };
+            load.t5 = settings.load_options(threads).t5;
             precision = load.t5.precision.name().to_owned();
             let usable = load.t5.check();
             let there =
@@ -227,14 +222,25 @@ impl Planner<'_> {
     }
 }
 
-fn gguf_options(settings: &ModelSettings, threads: usize) -> GgufOptions {
-    let chat = settings.chat || settings.system.is_some();
-    let style = if chat { PromptStyle::Chat { system: settings.system.clone() } } else { PromptStyle::Bare };
-    GgufOptions {
-        style,
-        threads: (threads > 0).then_some(threads),
-        tokenizer_beside: settings.tokenizer_beside,
-        context: settings.context,
+impl ModelSettings {
+    /// How the model is loaded, with so many threads (0 for all): what concerns GGUF models and what concerns T5 models, of
+    /// which the model takes its own.
+    pub fn load_options(&self, threads: usize) -> LoadOptions {
+        let chat = self.chat || self.system.is_some();
+        let style = if chat { PromptStyle::Chat { system: self.system.clone() } } else { PromptStyle::Bare };
+        let gguf = GgufOptions {
+            style,
+            threads: (threads > 0).then_some(threads),
+            tokenizer_beside: self.tokenizer_beside,
+            context: self.context,
+        };
+        let t5 = T5Options {
+            device: self.device.unwrap_or_default(),
+            precision: self.precision.unwrap_or_default(),
+            batch: self.batch.unwrap_or(T5Options::default().batch),
+            threads,
+        };
+        LoadOptions { gguf, t5 }
     }
 }
 

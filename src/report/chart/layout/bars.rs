@@ -3,7 +3,7 @@
 use super::super::font::Weight;
 use super::super::scale::{Scale, ticks};
 use super::super::scene::{Anchor, Form, Stroke};
-use super::super::spec::{BarPlot, BarRow};
+use super::super::spec::{About, BarPlot, BarRow};
 use super::{Area, BASE, LINE, Pen, SMALL, Type, axis_lines};
 
 /// The narrowest panel without its labels.
@@ -69,7 +69,7 @@ pub(super) fn draw(pen: &mut Pen, plot: &BarPlot, area: Area) {
     let width = (area.width - column - 5.0).max(10.0);
     let ends = values.flat_map(|bar| {
         let interval = bar.interval.map(|(_, high)| high);
-        [bar.value].into_iter().chain(interval).chain(bar.published.iter().copied())
+        [bar.value].into_iter().chain(interval).chain(bar.published.iter().map(|mark| mark.value))
     });
     let references = rows.iter().filter_map(|(row, _)| row.reference);
     let most = ends.chain(references).fold(0.0, f64::max);
@@ -101,6 +101,8 @@ pub(super) fn draw(pen: &mut Pen, plot: &BarPlot, area: Area) {
         }
         let value = Type { color: pen.theme.ink(), ..pen.small(Anchor::End) };
         pen.text(area.x + area.width, middle + 2.3, &bar.text, value);
+        // The whole row, so that a short bar is found as easily as a long one.
+        pen.scene.hit((area.x, y, area.width, PITCH), &bar.about);
     }
     for (from, to) in blocks(&rows) {
         let axis = Stroke::new(pen.theme.axis(), 0.6);
@@ -118,8 +120,11 @@ pub(super) fn draw(pen: &mut Pen, plot: &BarPlot, area: Area) {
                 pen.scene.line("cap", (end, middle - 1.5), (end, middle + 1.5), Stroke::new(ink, 0.7));
             }
         }
-        for &value in &bar.published {
-            let x = scale.at(value);
+        for mark in &bar.published {
+            let x = scale.at(mark.value);
+            let about = About { words: mark.words.clone(), ..About::default() };
+            let (left, top, side) = (x - DIAMOND, middle - DIAMOND, 2.0 * DIAMOND);
+            pen.scene.hit((left, top, side, side), &about);
             let points = vec![
                 (x, middle - DIAMOND),
                 (x + DIAMOND, middle),

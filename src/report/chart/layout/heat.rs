@@ -78,6 +78,7 @@ pub(super) fn draw(pen: &mut Pen, plot: &HeatPlot, area: Area) {
             };
             let (ground, dark) = (pen.theme.ground(), pen.theme.heat());
             let shade = ground.mix(dark, 0.04 + 0.96 * cell.shade.clamp(0.0, 1.0));
+            pen.scene.hit((x, y, width, CELL), &cell.about);
             let edge = cell.marked.then_some(Stroke::new(pen.theme.ink(), 1.0));
             pen.scene.shape("cell", form, Some(shade), edge);
             let inks = [pen.theme.ink(), ground];

@@ -4,7 +4,7 @@ use super::super::super::Method;
 use super::super::font::Weight;
 use super::super::scale::{Scale, ticks};
 use super::super::scene::{Anchor, Stroke};
-use super::super::spec::{ChartSpec, Line, LinePlot, Paint, Plot, Point};
+use super::super::spec::{About, ChartSpec, Line, LinePlot, Paint, Plot, Point};
 use super::super::theme::Color;
 use super::{Area, LINE, MARGIN, Pen, SMALL, Type, axis_lines, columns_for};
 
@@ -12,6 +12,8 @@ use super::{Area, LINE, MARGIN, Pen, SMALL, Type, axis_lines, columns_for};
 const LABEL_PITCH: f64 = 7.8;
 /// Between the last point and the labels.
 const LEADER: f64 = 9.0;
+/// Half the place around a point that is pointed at.
+const REACH: f64 = 4.0;
 /// Between the frame and the first and last place.
 const INSET: f64 = 5.0;
 
@@ -163,9 +165,9 @@ pub(super) fn draw(pen: &mut Pen, plot: &LinePlot, area: Area, direct: bool) {
         pen.curve(&points, line.paint);
     }
     // Lines may begin at one point, which is drawn once.
-    let mut beginnings: Vec<(Point, Paint)> = Vec::new();
+    let mut beginnings: Vec<(&Point, Paint)> = Vec::new();
     for line in &plot.lines {
-        let Some(from) = line.from else { continue };
+        let Some(from) = &line.from else { continue };
         if !beginnings.iter().any(|(known, _)| *known == from) {
             beginnings.push((from, Paint { method: Method::NonPersonalized, dash: 0, ..line.paint }));
         }
@@ -173,13 +175,24 @@ pub(super) fn draw(pen: &mut Pen, plot: &LinePlot, area: Area, direct: bool) {
     for (point, paint) in beginnings {
         let color = pen.thin(paint.method);
         draw_whisker(pen, &up, across.at(point.at), point.interval, color);
-        pen.dot(begin(&point), paint);
+        pen.dot(begin(point), paint);
+        pen.hit_around(begin(point), &point.about);
     }
     for (line, points) in plot.lines.iter().zip(&placed) {
-        points.iter().for_each(|&point| pen.dot(point, line.paint));
+        for (point, &place) in line.points.iter().zip(points) {
+            pen.dot(place, line.paint);
+            pen.hit_around(place, &point.about);
+        }
     }
     if direct {
         draw_labels(pen, &plot.lines, &placed, (right, labels), (top, bottom));
+    }
+}
+
+impl Pen {
+    /// Says what a point is.
+    fn hit_around(&mut self, (x, y): (f64, f64), about: &About) {
+        self.scene.hit((x - REACH, y - REACH, 2.0 * REACH, 2.0 * REACH), about);
     }
 }
 

@@ -83,6 +83,7 @@ pub(super) fn lay_out(chart: &ChartSpec, style: &Style) -> Result<Scene, ChartEr
         description: chart.notes.join(" "),
         shapes: Vec::new(),
         texts: Vec::new(),
+        hits: Vec::new(),
     };
     let mut pen = Pen { scene, faces: Faces::shipped()?, theme: style.theme };
     let room = width - 2.0 * MARGIN;
