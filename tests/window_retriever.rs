@@ -72,6 +72,9 @@ fn bm25_shows_what_a_run_would_retrieve() {
     let first = ranked(&window, "bm25", 4);
     shows(&mut window, "BM25", &first);
     window.click("Next sample");
+    window.until("the next sample", |window| {
+        window.harness.state().shared().sample.as_ref().unwrap().index == 1
+    });
     let second = ranked(&window, "bm25", 4);
     assert_ne!(first, second);
     shows(&mut window, "BM25", &second);
@@ -115,19 +118,23 @@ fn options_make_another_ranking_at_once() {
     shows(&mut window, &lamplight::gui::preview::retriever_name(&short), &own);
 }
 
+/// Adds a retriever by its short form.
+fn add(window: &mut Window, short: &str) {
+    window.type_into("Or by its short form", short);
+    window.press(eframe::egui::Key::Enter);
+}
+
 #[test]
 fn a_scripted_encoder_ranks_and_a_missing_one_leads_to_the_models() {
     let mut window = with_sample(Task::Lamp4, Setting::User, 2);
-    window.type_into("Or by its short form", "dense:scripted:words=16");
-    window.click("Add");
+    add(&mut window, "dense:scripted:words=16");
     window.until("dense in the experiment", |window| {
         let retrievers = &window.harness.state().shared().experiment().retrieval.retrievers;
         retrievers.iter().any(|short| short == "dense:scripted:words=16")
     });
     let own = ranked(&window, "dense:scripted:words=16", 4);
     shows(&mut window, "Dense (scripted:words=16)", &own);
-    window.type_into("Or by its short form", "dense:no/such-encoder");
-    window.click("Add");
+    add(&mut window, "dense:no/such-encoder");
     window.wait_for("no/such-encoder");
     window.wait("Go to Model");
     window.wait("Try again");
@@ -138,8 +145,7 @@ fn a_scripted_encoder_ranks_and_a_missing_one_leads_to_the_models() {
 #[test]
 fn a_short_form_that_names_nothing_says_what_would() {
     let mut window = with_sample(Task::Lamp4, Setting::User, 0);
-    window.type_into("Or by its short form", "bm26");
-    window.click("Add");
+    add(&mut window, "bm26");
     window.wait_for("`bm26` is not a retriever");
 }
 
@@ -212,4 +218,35 @@ fn without_data_the_next_step_is_offered() {
     window.click("Open the sample set");
     window.until("the sample set", |window| window.harness.state().shared().sample.is_some());
     assert_eq!(window.harness.state().screen(), Screen::Retriever);
+}
+
+#[test]
+fn the_sample_and_the_comparison_come_back_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = Window::over(window::places(folder.path()));
+    window.push(Command::OpenData(vec![sample_set()]));
+    window.push(Command::Go(Screen::Retriever));
+    window.until("the data", |window| window.harness.state().shared().catalog().is_some());
+    choose(&mut window, Task::Lamp5, Setting::Time, 3);
+    window.click("Compare with");
+    window.until("retrievers to compare with", |window| window.has("Recency"));
+    window.harness.query_all_by_label("Recency").last().unwrap().click();
+    let own = ranked(&window, "recency", 4);
+    shows(&mut window, "Recency", &own);
+    window.harness.state_mut().close();
+    drop(window);
+    let mut window = Window::over(window::places(folder.path()));
+    shows(&mut window, "Recency", &own);
+    assert_eq!(window.harness.state().shared().sample.as_ref().unwrap().index, 3);
+}
+
+#[test]
+fn a_fusion_takes_members_and_shows_their_ranking() {
+    let mut window = with_sample(Task::Lamp5, Setting::Time, 1);
+    add(&mut window, "rrf(bm25,fulltext)");
+    let own = ranked(&window, "rrf(bm25,fulltext)", 4);
+    shows(&mut window, "RRF (BM25, Full-text)", &own);
+    add(&mut window, "rrf:10(recency,recency+bm25)");
+    let own = ranked(&window, "rrf:10(recency,recency+bm25)", 4);
+    shows(&mut window, "RRF (Recency, Recency + BM25; c=10)", &own);
 }

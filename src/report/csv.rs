@@ -169,7 +169,7 @@ fn figures(cell: &TableCell) -> [String; 17] {
         number(test.map(|test| test.result.p())),
         number(test.map(|test| test.p_holm)),
         cell.best.to_string(),
-        super::words::choice(cell).map(|choice| text_cell(&choice)).unwrap_or_default(),
+        words::choice(cell).map(|choice| text_cell(&choice)).unwrap_or_default(),
         number(chosen.map(|choice| choice.tuned_on)),
         number(chosen.map(|choice| choice.same_data)),
     ]

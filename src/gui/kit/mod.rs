@@ -302,9 +302,15 @@ pub fn progress(ui: &mut Ui, part: Option<f32>, width: f32, words: &str) -> Resp
 /// How far a job is: what it does now, a bar, and a button to cancel it; tells whether that was clicked.
 pub fn working(ui: &mut Ui, reading: &ProgressReading, words: &str) -> bool {
     let mut canceled = false;
+    let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
+    let narrow = ui.available_width() < 360.0;
+    if narrow {
+        progress(ui, part, ui.available_width().min(160.0), words);
+    }
     ui.horizontal(|ui| {
-        let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
-        progress(ui, part, 160.0, words);
+        if !narrow {
+            progress(ui, part, 160.0, words);
+        }
         let step = if reading.step.is_empty() { words } else { &reading.step };
         ui.label(theme::weak(ui, step));
         canceled = quiet(ui, icons::X, "Cancel").clicked();

@@ -30,6 +30,8 @@ pub struct PathField {
     pub text: String,
     dialog: Option<(Job<Option<PathBuf>>, Instant)>,
     no_dialog: bool,
+    /// The keys go here with the next frame.
+    wants_focus: bool,
 }
 
 impl PathField {
@@ -51,6 +53,11 @@ impl PathField {
         }
     }
 
+    /// Lets what is typed go here.
+    pub const fn focus(&mut self) {
+        self.wants_focus = true;
+    }
+
     /// Draws it. `words` name the field; `filter` is what files are called and how they end (`"TOML", &["toml"]`). Tells whether a
     /// path is settled: Enter was pressed, or the dialog gave one.
     pub fn show(
@@ -67,6 +74,9 @@ impl PathField {
             let width = (ui.available_width() - browse).clamp(120.0, 560.0);
             let edit = TextEdit::singleline(&mut self.text).hint_text(hint).desired_width(width);
             let response = ui.add(edit);
+            if std::mem::take(&mut self.wants_focus) {
+                response.request_focus();
+            }
             let value = self.text.clone();
             response.widget_info(|| {
                 let mut info = WidgetInfo::text_edit(true, "", &value, hint);

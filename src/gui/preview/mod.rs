@@ -8,7 +8,7 @@ mod sample;
 mod tokens;
 mod words;
 
-use eframe::egui::{self, ComboBox, Response, Role, Ui, WidgetInfo};
+use eframe::egui::{self, Align, ComboBox, Layout, Response, Role, Ui, WidgetInfo, vec2};
 
 use super::shared::Shared;
 use super::theme;
@@ -64,17 +64,21 @@ pub fn choose<T: Clone>(
     let mut chosen = None;
     let text = egui::WidgetText::from(shown.to_owned());
     let combo = ComboBox::from_id_salt(words).selected_text(text).width(width).truncate();
-    let response = combo
-        .show_ui(ui, |ui| {
+    // A room of its own, since a combo box grows with what it shows.
+    let room = vec2(width, ui.spacing().interact_size.y);
+    ui.allocate_ui_with_layout(room, Layout::left_to_right(Align::Center), |ui| {
+        ui.set_max_width(width);
+        let response = combo.show_ui(ui, |ui| {
             ui.set_min_width(width.max(160.0));
             for (value, name, selected) in choices {
                 if ui.selectable_label(selected, name).clicked() {
                     chosen = Some(value);
                 }
             }
-        })
-        .response;
-    name_choice(&response, words, shown);
+        });
+        let response = response.response.on_hover_text(shown);
+        name_choice(&response, words, shown);
+    });
     chosen
 }
 

@@ -139,9 +139,12 @@ fn near(workplace: &Workplace) -> Option<(Arc<dyn TextTokenizer>, String)> {
 
 fn of_model(settings: &ModelSettings, workplace: &Workplace) -> Result<Counter, Trouble> {
     let name = settings.name.trim();
+    let path = Path::new(name);
+    let last = path.file_name().filter(|_| path.is_absolute()).map(|last| last.to_string_lossy());
+    let short = last.as_deref().unwrap_or(name);
     let counter = |tokenizer: Arc<dyn TextTokenizer>| Counter {
         tokenizer,
-        name: format!("tokens of {name}"),
+        name: format!("tokens of {short}"),
         note: None,
         chat: None,
     };

@@ -221,6 +221,17 @@ pub struct Finished {
     pub outcome: Result<Outcome, Trouble>,
 }
 
+impl Finished {
+    /// Its runs that are stored.
+    pub fn runs(&self) -> Vec<RunId> {
+        let stored = |cell: &CellLine| match cell.state {
+            CellState::Ended { run, .. } => Some(run),
+            CellState::Waiting | CellState::Running | CellState::Failed(_) => None,
+        };
+        self.board.cells.iter().filter_map(stored).collect()
+    }
+}
+
 /// The queue.
 #[derive(Debug, Default)]
 pub struct Runner {

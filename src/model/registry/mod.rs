@@ -307,7 +307,7 @@ impl Registry {
     ) -> Result<Installed, RegistryError> {
         let name = match name {
             Some(name) => name.to_owned(),
-            None => names::of_repository(&wanted.repository, wanted.file.as_deref()),
+            None => Self::name_for(wanted),
         };
         let lock = self.lock(&name)?;
         let old = self.readable(&name)?;
@@ -362,6 +362,11 @@ impl Registry {
         self.register(&manifest, (!got.from_cache).then_some(got.folder.as_path()))?;
         drop(lock);
         Ok(Installed { manifest, downloaded: got.downloaded, already: false })
+    }
+
+    /// What a model is called that is got without a name of its own.
+    pub fn name_for(wanted: &Wanted) -> String {
+        names::of_repository(&wanted.repository, wanted.file.as_deref())
     }
 
     /// What removing a model takes away; nothing is touched.

@@ -385,6 +385,82 @@ fn shapes_stay_in_the_picture() {
 }
 
 #[test]
+fn what_is_pointed_at_lies_where_it_is_drawn() {
+    each(|name, chart, style| {
+        let scene = layout::lay_out(chart, style).unwrap();
+        for hit in &scene.hits {
+            let inside = hit.x >= 0.0
+                && hit.y >= 0.0
+                && hit.x + hit.width <= scene.width
+                && hit.y + hit.height <= scene.height;
+            assert!(inside && !hit.about.words.is_empty(), "{name}: {hit:?}");
+        }
+        for shape in &scene.shapes {
+            let middle = match (&shape.form, shape.class) {
+                (scene::Form::Rectangle { x, y, width, height }, "bar" | "cell") => {
+                    (x + width / 2.0, y + height / 2.0)
+                }
+                (scene::Form::Path { points, .. }, "published") => {
+                    let count = points.len() as f64;
+                    (
+                        points.iter().map(|p| p.0).sum::<f64>() / count,
+                        points.iter().map(|p| p.1).sum::<f64>() / count,
+                    )
+                }
+                _ => continue,
+            };
+            let found = scene.hits.iter().filter(|hit| hit.holds(middle.0, middle.1)).count();
+            assert!(found > 0, "{name}: nothing is told of the {} at {middle:?}", shape.class);
+        }
+        // A curve's points; the key's say nothing of their own.
+        let points: Vec<(f64, f64)> = scene
+            .shapes
+            .iter()
+            .filter_map(|shape| match shape.form {
+                scene::Form::Circle { x, y, .. } if shape.class == "point" => Some((x, y)),
+                _ => None,
+            })
+            .collect();
+        if chart.panels.iter().any(|panel| matches!(panel.plot, Plot::Lines(_))) {
+            for hit in &scene.hits {
+                let middle = (hit.x + hit.width / 2.0, hit.y + hit.height / 2.0);
+                let near = |point: &&(f64, f64)| (point.0 - middle.0).hypot(point.1 - middle.1) < 1e-6;
+                assert!(points.iter().any(|point| near(&point)), "{name}: no point at {hit:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn bars_points_and_cells_tell_what_they_are() {
+    let charts = gallery();
+    let style = Style { theme: Theme::Paper, width_mm: 175.0 };
+    let told = |name: &str| {
+        let ((width, _), hits) = hits(&charts[name], &style).unwrap();
+        assert!((width - 175.0 * 72.0 / 25.4).abs() < 1e-9);
+        hits.into_iter().map(|hit| hit.about.words).collect::<Vec<_>>()
+    };
+    let scores = told("scores-user");
+    assert_eq!(scores.len(), 8 * 7);
+    let value = value(Task::Lamp3, Metric::Mae, 2, 0.0);
+    let expected = format!(
+        "LaMP-3 user, BM25, k 4: MAE {value:.3} [{:.3}, {:.3}], n 5,993",
+        value - 0.021,
+        value + 0.021
+    );
+    assert!(scores.contains(&expected), "{expected} is not among {scores:#?}");
+    let published = told("scores-both");
+    assert!(published.iter().any(|words| words.starts_with("LaMP-4, published: ")), "{published:#?}");
+    assert!(told("k-one").iter().any(|words| words.starts_with("LaMP-3 user, BM25, k 16: MAE ")));
+    assert!(told("k-one").iter().any(|words| words.starts_with("LaMP-3 user, Non-personalized: MAE ")));
+    assert!(
+        told("profile").iter().any(|words| words.contains("profile entries: ") && words.contains(" gain "))
+    );
+    assert!(told("confusion").iter().any(|words| words.contains("reference 5, prediction none: ")));
+    assert!(told("tuning").iter().any(|words| words.ends_with(" on dev, chosen")));
+}
+
+#[test]
 fn an_svg_holds_its_bars_and_texts() {
     let chart = scores_chart(&table(vec![one_model(Setting::User)]));
     let style = Style { theme: Theme::Paper, width_mm: Style::PAGE_MM };

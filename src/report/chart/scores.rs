@@ -183,9 +183,10 @@ fn all_series(table: &ResultTable) -> Vec<Series> {
     models.into_iter().flat_map(each).collect()
 }
 
-/// At most [`MOST_SERIES`] of the series, and the others: first those go of which there is one with a larger k, then the last
-/// of each model in turn, what was tuned and what is compared with aside.
-fn choose(all: Vec<Series>) -> (Vec<Series>, Vec<Series>) {
+/// At most [`MOST_SERIES`] of the series, and the others: first those go of which there is one with a larger k, then of each model
+/// in turn the one with the fewest cells, of equals the last, what was tuned and what is compared with aside. `cells` counts a
+/// series' cells.
+fn choose(all: Vec<Series>, cells: impl Fn(&Series) -> usize) -> (Vec<Series>, Vec<Series>) {
     let mut kept = all.clone();
     if kept.len() > MOST_SERIES {
         let smaller = |one: &Series| {
@@ -204,8 +205,10 @@ fn choose(all: Vec<Series>) -> (Vec<Series>, Vec<Series>) {
         let crowded = |series: &Series| count(series) == most;
         let ordinary =
             |series: &Series| !matches!(series.column.method, Method::Tuned | Method::NonPersonalized);
-        let last = kept.iter().rposition(|series| crowded(series) && ordinary(series));
-        let Some(at) = last.or_else(|| kept.iter().rposition(crowded)) else { break };
+        let places = || kept.iter().enumerate().rev().filter(|(_, series)| crowded(series));
+        let emptiest =
+            places().filter(|(_, series)| ordinary(series)).min_by_key(|(_, series)| cells(series));
+        let Some((at, _)) = emptiest.or_else(|| places().next()) else { break };
         kept.remove(at);
     }
     let left_out = all.into_iter().filter(|series| !kept.contains(series)).collect();
@@ -236,7 +239,10 @@ impl Naming {
 /// Bars by method: a panel a task and metric of the table, the two settings side by side where it has both.
 pub fn scores_chart(table: &ResultTable) -> ChartSpec {
     let grid = Grid::of(table);
-    let (series, left_out) = choose(all_series(table));
+    let filled = |series: &Series| {
+        grid.panels.iter().filter(|(place, setting)| series.cell(table, *setting, place).is_some()).count()
+    };
+    let (series, left_out) = choose(all_series(table), filled);
     let naming = Naming::of(&series);
     let mut panels = Vec::new();
     for (place, setting) in &grid.panels {
@@ -382,7 +388,15 @@ pub fn k_chart(table: &ResultTable) -> ChartSpec {
             None => lines.push((named, vec![series])),
         }
     }
-    let (names, left_out) = choose(lines.iter().map(|(name, _)| name.clone()).collect());
+    let points = |name: &Series| {
+        let series = lines.iter().filter(|(known, _)| known == name).flat_map(|(_, series)| series);
+        let filled = |series: &Series| {
+            let panels = grid.panels.iter();
+            panels.filter(|(place, setting)| series.cell(table, *setting, place).is_some()).count()
+        };
+        series.map(filled).sum()
+    };
+    let (names, left_out) = choose(lines.iter().map(|(name, _)| name.clone()).collect(), points);
     lines.retain(|(name, _)| names.contains(name));
     let naming = Naming { k: None, ..Naming::of(&names) };
     let paints = paints(&names);

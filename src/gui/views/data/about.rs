@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use eframe::egui::{Button, Label, RichText, Role, ScrollArea, Ui, vec2};
 
 use super::{Opened, words};
-use crate::dataset::Unrecognized;
+use crate::dataset::{Reason, Unrecognized};
 use crate::gui::command::Command;
 use crate::gui::kit;
 use crate::gui::loadable::{Loadable, Trouble};
@@ -102,7 +102,7 @@ fn files<'a>(ui: &mut Ui, all: impl Iterator<Item = &'a Unrecognized>, count: us
                     ui.vertical(|ui| {
                         ui.spacing_mut().item_spacing.y = 1.0;
                         kit::cut(ui, file.location.path().display().to_string());
-                        let reason = file.reason.to_string();
+                        let reason = reason(file);
                         let text = if wrong {
                             RichText::new(&reason).color(color)
                         } else {
@@ -114,4 +114,16 @@ fn files<'a>(ui: &mut Ui, all: impl Iterator<Item = &'a Unrecognized>, count: us
             });
         }
     });
+}
+
+/// Why a file is no part of a dataset, with what to do in the window.
+fn reason(file: &Unrecognized) -> String {
+    match &file.reason {
+        Reason::UnknownTask => {
+            "LaMP records, but of which task shows neither in their wording nor in their fields; put the file into a \
+             folder named after its task, such as LaMP_4"
+                .to_owned()
+        }
+        other => other.to_string(),
+    }
 }

@@ -1,6 +1,6 @@
 //! Findings of the check as a list: what, how many, in which records, and what to do.
 
-use eframe::egui::{RichText, Ui};
+use eframe::egui::{Label, RichText, Sense, Ui};
 
 use crate::dataset::{Finding, Severity};
 use crate::gui::kit;
@@ -13,6 +13,7 @@ pub(super) fn list(
     place: impl Fn(&str) -> Option<usize>,
 ) -> Option<usize> {
     let mut jump = None;
+    ui.spacing_mut().interact_size.y = 18.0;
     for finding in findings {
         let colors = colors(ui);
         let (icon, color, word) = match finding.severity {
@@ -36,7 +37,8 @@ pub(super) fn list(
                             match place(id) {
                                 Some(sample) => {
                                     let shown = super::words::beginning(id, 40).0;
-                                    let response = ui.link(shown);
+                                    let text = RichText::new(shown).color(colors.text).underline();
+                                    let response = ui.add(Label::new(text).sense(Sense::click()));
                                     let words = format!("Show record {id}");
                                     kit::named(&response, eframe::egui::Role::Link, true, &words);
                                     if response.on_hover_text(words).clicked() {
@@ -56,7 +58,7 @@ pub(super) fn list(
                 ui.label(theme::weak(ui, sentence(finding.advice)));
             });
         });
-        ui.add_space(4.0);
+        ui.add_space(2.0);
     }
     jump
 }

@@ -3,26 +3,20 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use eframe::egui::text::{LayoutJob, TextFormat};
-use eframe::egui::{
-    self, Align, Button, FontFamily, FontId, RichText, Role, ScrollArea, Sense, TextStyle, Ui, vec2,
-};
-use egui_extras::{Column, TableRow};
+use eframe::egui::{self, Align, RichText, ScrollArea, Ui, vec2};
 
-use super::checks::{CheckState, Checks, Counts};
+use super::checks::Checks;
 use super::download::DownloadPage;
-use super::rows::{Facts, Row};
+use super::rows::Facts;
+use super::table::found_words;
 use super::{Ask, Opened, about, findings, take, words};
 use crate::dataset::FindingKind;
 use crate::gui::command::Command;
 use crate::gui::kit::{self, PathField, PathKind};
 use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::shared::Shared;
-use crate::gui::theme::{self, ROW, colors, icons};
+use crate::gui::theme::{self, colors, icons};
 use crate::jobs::ProgressReading;
-
-/// Narrower than this, the list leaves out the files' places.
-const WITH_PATHS: f32 = 940.0;
 
 /// What the page itself remembers.
 #[derive(Default)]
@@ -73,22 +67,25 @@ impl ListPage<'_> {
     pub fn ui(&mut self, ui: &mut Ui, state: &mut ListState) {
         let shared = self.shared;
         ScrollArea::vertical().id_salt("data list").auto_shrink(false).show(ui, |ui| {
-            ui.set_max_width(ui.available_width());
+            // Beside the bar of the area.
+            ui.set_max_width(ui.available_width() - 10.0);
             if shared.data_paths.is_empty() {
                 self.nothing_open(ui, state);
                 take::elsewhere(ui, self.opened, self.commands);
                 return;
             }
             self.ways_in(ui, state);
-            if let Some(reading) = shared.catalog.pending().map(in_bytes)
-                && kit::working(ui, &reading, "Opening the data")
-            {
-                self.commands.push(Command::CancelData);
-            }
             let refused = shared.catalog.trouble().filter(|_| !shared.catalog.is_pending());
-            if let Some(trouble) = refused {
-                self.refused(ui, trouble);
-            }
+            ui.scope(|ui| {
+                if let Some(reading) = shared.catalog.pending().map(in_bytes)
+                    && kit::working(ui, &reading, "Opening the data")
+                {
+                    self.commands.push(Command::CancelData);
+                }
+                if let Some(trouble) = refused {
+                    self.refused(ui, trouble);
+                }
+            });
             if self.opened.rows.is_empty() {
                 if refused.is_none() && !shared.catalog.is_pending() && self.opened.catalog.is_some() {
                     let text = "There is no dataset under these paths. LaMP files are called \
@@ -127,6 +124,8 @@ impl ListPage<'_> {
             ui.allocate_ui_with_layout(vec2(width, 0.0), egui::Layout::top_down(Align::Min), |ui| {
                 kit::card(ui, |ui| {
                     open_path(ui, &mut state.first, self.commands);
+                    // There is one field, and it is this.
+                    state.path = None;
                 });
                 ui.add_space(4.0);
                 ui.horizontal(|ui| {
@@ -157,7 +156,8 @@ impl ListPage<'_> {
                 self.commands.push(Command::ReloadData);
             }
         });
-        self.background(ui);
+        // In a place of its own: the field below keeps the keys whatever comes and goes here.
+        ui.scope(|ui| self.background(ui));
         if let Some(path) = &mut state.path {
             let mut opened = false;
             kit::card(ui, |ui| opened = open_path(ui, path, self.commands));
@@ -239,171 +239,6 @@ impl ListPage<'_> {
             })
     }
 
-    fn table(&mut self, ui: &mut Ui, state: &mut ListState) {
-        let width = ui.available_width();
-        let (paths, roomy) = (width >= WITH_PATHS, width >= 820.0);
-        let opened = self.opened;
-        let all = opened.rows.len() as f32 * (ROW + 2.0) + ROW + 6.0;
-        let most = all.min((ui.available_height() - 132.0).max(190.0));
-        ui.scope(|ui| {
-            ui.spacing_mut().item_spacing = vec2(8.0, 2.0);
-            ui.spacing_mut().button_padding.y = 0.0;
-            let mut table = kit::table(ui, "datasets")
-                .sense(Sense::click())
-                .column(Column::exact(20.0))
-                .column(if paths {
-                    Column::exact(if roomy { 236.0 } else { 190.0 })
-                } else {
-                    Column::remainder().clip(true)
-                })
-                .column(Column::exact(48.0))
-                .column(Column::exact(42.0))
-                .column(Column::exact(60.0))
-                .column(Column::exact(84.0))
-                .column(Column::exact(44.0))
-                .column(Column::exact(64.0))
-                .column(Column::exact(146.0));
-            if paths {
-                table = table.column(Column::remainder().clip(true));
-            }
-            table
-                .min_scrolled_height(most)
-                .max_scroll_height(most)
-                .auto_shrink([false, true])
-                .header(ROW, |mut header| {
-                    let heads =
-                        ["", "Task", "Setting", "Split", "Records", "Profiles", "Golds", "Size", "Check"];
-                    for (place, head) in heads.into_iter().enumerate() {
-                        header.col(|ui| {
-                            let text = theme::caption(ui, head);
-                            if matches!(place, 4 | 7) {
-                                kit::number(ui, text)
-                            } else {
-                                ui.label(text)
-                            };
-                        });
-                    }
-                    if paths {
-                        header.col(|ui| {
-                            ui.label(theme::caption(ui, "Questions"));
-                        });
-                    }
-                })
-                .body(|body| {
-                    body.rows(ROW, opened.rows.len(), |mut row| self.row(&mut row, paths, state));
-                });
-        });
-    }
-
-    fn row(&mut self, line: &mut TableRow<'_, '_>, paths: bool, state: &mut ListState) {
-        let place = line.index();
-        let opened = self.opened;
-        let Some(row) = opened.rows.get(place) else { return };
-        let facts = self.facts.and_then(|facts| facts.get(place));
-        line.col(|ui| {
-            let mut ticked = opened.taken.get(place).is_some_and(Option::is_some);
-            if take::tick(ui, &mut ticked, &format!("Use {}", row.name)) {
-                let mut chosen = opened.taken.clone();
-                if let Some(taken) = chosen.get_mut(place) {
-                    *taken = ticked.then(|| take::as_others(&opened.taken));
-                }
-                take::edit(opened, self.shared, &chosen, self.commands);
-            }
-        });
-        line.col(|ui| {
-            let button = Button::new(task_words(ui, row)).frame(false).truncate();
-            let response = ui.add(button);
-            kit::named(&response, Role::Button, true, &format!("Browse {}", row.name));
-            if response.on_hover_text(format!("Browse its samples\n{}", row.files)).clicked() {
-                self.asks.push(Ask::Browse { row: place, sample: 0 });
-            }
-        });
-        line.col(|ui| {
-            ui.label(row.open.id.setting.id());
-        });
-        line.col(|ui| {
-            ui.label(row.open.id.split.id());
-        });
-        line.col(|ui| {
-            kit::number(ui, row.records.as_str());
-        });
-        line.col(|ui| match facts {
-            Some(facts) => {
-                kit::histogram(ui, &facts.bins, vec2(80.0, 18.0), &facts.entries);
-            }
-            None => {
-                ui.label(theme::caption(ui, "\u{2026}"));
-            }
-        });
-        line.col(|ui| {
-            if let Some(facts) = facts {
-                let (word, said) = &facts.golds;
-                let text = if *word == "yes" {
-                    RichText::new(*word)
-                } else {
-                    RichText::new(*word).color(colors(ui).warning)
-                };
-                ui.label(text).on_hover_text(said);
-            }
-        });
-        line.col(|ui| {
-            kit::number(ui, row.size.as_str());
-        });
-        line.col(|ui| self.check(ui, place, row, state));
-        if paths {
-            line.col(|ui| {
-                kit::cut(ui, theme::weak(ui, &row.place)).on_hover_text(&row.files);
-            });
-        }
-        if line.response().clicked() {
-            self.asks.push(Ask::Browse { row: place, sample: 0 });
-        }
-    }
-
-    /// Where the check of a row is, or what it found.
-    fn check(&mut self, ui: &mut Ui, place: usize, row: &Row, state: &mut ListState) {
-        match self.checks.state(&row.key) {
-            CheckState::NotAsked | CheckState::Canceled => {
-                let response = ui.add(Button::new("Check").small());
-                kit::named(&response, Role::Button, true, &format!("Check {}", row.name));
-                if response.on_hover_text("Reads every record and says what is wrong").clicked() {
-                    self.asks.push(Ask::Check(place));
-                }
-            }
-            CheckState::Waiting => {
-                ui.label(theme::weak(ui, "waits"));
-            }
-            CheckState::Running(reading) => {
-                let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
-                kit::progress(ui, part, 96.0, &format!("Checking {}", row.name));
-                if kit::icon_button(ui, icons::X, &format!("Cancel the check of {}", row.name)).clicked() {
-                    self.asks.push(Ask::CancelCheck(place));
-                }
-                ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
-            }
-            CheckState::Failed(trouble) => {
-                let text =
-                    RichText::new(format!("{}  failed", icons::WARNING_CIRCLE)).color(colors(ui).danger);
-                let response = ui.add(Button::new(text).frame(false));
-                kit::named(&response, Role::Button, true, &format!("Check {} again", row.name));
-                if response.on_hover_text(&trouble.0).clicked() {
-                    self.asks.push(Ask::Check(place));
-                }
-            }
-            CheckState::Done(checked) => {
-                let (icon, color, words) = found_words(ui, checked.counts);
-                let text = RichText::new(format!("{icon}  {words}")).color(color);
-                let response = ui.add(Button::new(text).frame(false));
-                kit::named(&response, Role::Button, true, &format!("Findings of {}: {words}", row.name));
-                if response.clicked() && !checked.findings.is_empty() {
-                    state.findings_open = true;
-                    state.open.insert(row.key.clone());
-                    state.shown = Some(row.key.clone());
-                }
-            }
-        }
-    }
-
     /// All findings, folded, by dataset.
     fn findings(&mut self, ui: &mut Ui, state: &mut ListState) {
         let checks = self.checks;
@@ -416,6 +251,7 @@ impl ListPage<'_> {
             return;
         }
         ui.indent("findings", |ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
             for (place, row, checked) in checked {
                 let mut open = state.open.contains(&row.key);
                 let (_, _, words) = found_words(ui, checked.counts);
@@ -446,25 +282,6 @@ impl ListPage<'_> {
     }
 }
 
-/// What a check found in a few words, the gravest first.
-pub(super) fn found_words(ui: &Ui, counts: Counts) -> (&'static str, egui::Color32, String) {
-    let colors = colors(ui);
-    let words = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-    let mut parts = Vec::new();
-    for (count, one) in [(counts.errors, "error"), (counts.warnings, "warning"), (counts.notes, "note")] {
-        if count > 0 && parts.len() < 2 {
-            parts.push(words(count, one));
-        }
-    }
-    let said = parts.join(", ");
-    match counts {
-        Counts { errors: 1.., .. } => (icons::WARNING_CIRCLE, colors.danger, said),
-        Counts { warnings: 1.., .. } => (icons::WARNING, colors.warning, said),
-        Counts { notes: 1.., .. } => (icons::INFO, colors.weak, said),
-        _ => (icons::CHECK, colors.weak, "nothing found".to_owned()),
-    }
-}
-
 /// A reading of bytes that says how many.
 fn in_bytes(reading: ProgressReading) -> ProgressReading {
     if reading.total == 0 {
@@ -472,19 +289,6 @@ fn in_bytes(reading: ProgressReading) -> ProgressReading {
     }
     let (done, total) = (words::bytes(reading.done), words::bytes(reading.total));
     ProgressReading { step: format!("{}, {done} of {total}", reading.step).into(), ..reading }
-}
-
-/// The task with its name.
-fn task_words(ui: &Ui, row: &Row) -> LayoutJob {
-    let colors = colors(ui);
-    let task = row.open.id.task;
-    let size = ui.style().text_styles.get(&TextStyle::Body).map_or(13.0, |font| font.size);
-    let strong = FontId::new(size, FontFamily::Name("strong".into()));
-    let plain = FontId::new(size, FontFamily::Proportional);
-    let mut job = LayoutJob::default();
-    job.append(task.id(), 0.0, TextFormat::simple(strong, colors.text));
-    job.append(task.name(), 8.0, TextFormat::simple(plain, colors.weak));
-    job
 }
 
 /// A path to be typed or browsed to; tells whether it was opened.

@@ -8,6 +8,7 @@ mod download;
 mod findings;
 mod list;
 mod rows;
+mod table;
 mod take;
 mod taken;
 mod words;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Cx, View};
 use crate::dataset::Catalog;
-use crate::gui::command::Command;
+use crate::gui::command::{Command, Part};
 use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::memory::Memory;
 use crate::gui::shared::{Shared, same_questions};
@@ -189,6 +190,10 @@ impl DataView {
         let shared = cx.shared;
         let fresh = shared.data_paths.iter().any(|path| !self.handled.contains(path));
         self.handled.clone_from(&shared.data_paths);
+        if fresh && self.page == Page::Browse {
+            // Who opens something wants to see it.
+            self.page = Page::List;
+        }
         let has_data = shared.experiment().data.iter().any(|table| !table.paths.is_empty());
         if !fresh || has_data {
             return;
@@ -336,6 +341,14 @@ impl View for DataView {
         let splits: Vec<&str> = Split::ALL.into_iter().filter(taken).map(Split::id).collect();
         let more = if elsewhere > 0 { " and more" } else { "" };
         format!("{} \u{b7} {}{more}", words::counted(here, "dataset", "datasets"), splits.join(", "))
+    }
+
+    fn show_part(&mut self, part: Part) {
+        if part == Part::OpenData {
+            self.page = Page::List;
+            self.list.first.focus();
+            self.list.path.get_or_insert_default().focus();
+        }
     }
 
     fn actions(&self, shared: &Shared) -> Vec<Action> {

@@ -68,7 +68,11 @@ pub(super) fn samples(ui: &mut Ui, opened: &Opened, shared: &Shared, commands: &
         return;
     }
     let mut taking = before;
+    let height = ui.spacing().interact_size.y;
+    // As high as the choices, so that the words stand in their middle.
+    ui.spacing_mut().interact_size.y = height + 6.0;
     ui.horizontal(|ui| {
+        ui.spacing_mut().interact_size.y = height;
         ui.label("Samples of each dataset");
         let mut which = match (taking.limit, taking.seed) {
             (None, _) => Which::All,
@@ -97,6 +101,7 @@ pub(super) fn samples(ui: &mut Ui, opened: &Opened, shared: &Shared, commands: &
             ui.add(DragValue::new(seed).range(0..=1_000_000_u64).speed(0.1)).labelled_by(name.id);
         }
     });
+    ui.spacing_mut().interact_size.y = height;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 16.0;
         ui.checkbox(&mut taking.skip_broken, "Skip broken records");
@@ -173,6 +178,13 @@ pub(super) fn elsewhere(ui: &mut Ui, opened: &Opened, commands: &mut Vec<Command
 
 /// A box to tick, named for those who do not see its row.
 pub(super) fn tick(ui: &mut Ui, ticked: &mut bool, words: &str) -> bool {
+    // The row beneath lights up in the color that boxes have elsewhere.
+    let ground = theme::colors(ui).ground;
+    let line = egui::Stroke::new(1.0, theme::colors(ui).weak);
+    let widgets = &mut ui.visuals_mut().widgets;
+    for look in [&mut widgets.inactive, &mut widgets.hovered] {
+        (look.bg_fill, look.weak_bg_fill, look.bg_stroke) = (ground, ground, line);
+    }
     let response = ui.add(egui::Checkbox::without_text(ticked));
     let now = *ticked;
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, now, words));

@@ -45,8 +45,7 @@ pub(super) type Measured = HashMap<String, f64>;
 pub(super) fn chosen(survey: &Survey, ticks: &Ticks) -> BTreeSet<usize> {
     let mut all = BTreeSet::new();
     for (row, places) in survey.places.iter().enumerate() {
-        for (column, place) in places.iter().enumerate().filter(|(column, _)| ticks.is_on(row, *column)) {
-            let _ = column;
+        for (_, place) in places.iter().enumerate().filter(|(column, _)| ticks.is_on(row, *column)) {
             if let Place::Cells(cells) = place {
                 all.extend(cells.iter().copied());
             }
@@ -107,10 +106,17 @@ pub(super) fn cost(survey: &Survey, ticks: &Ticks, runs: &[RunRecord], measured:
         .filter(|(row, column, place)| {
             survey.columns[*column].kind == Kind::Tuned
                 && ticks.is_on(*row, *column)
-                && matches!(place, Place::Cells(cells) if cells.iter().any(|cell| !is_stored(survey, *cell, &by_key)))
+                && matches!(place, Place::Cells(cells)
+                    if joins(survey, *row, cells) && cells.iter().any(|cell| !is_stored(survey, *cell, &by_key)))
         })
         .count();
     cost
+}
+
+/// Whether the winner of a grid is a run beside the grid's own: not where it is chosen on what is reported.
+fn joins(survey: &Survey, row: usize, grid: &[usize]) -> bool {
+    let first = grid.first().and_then(|cell| survey.cells.get(*cell));
+    first.zip(survey.rows.get(row)).is_some_and(|(cell, (id, _))| cell.dataset.id() != *id)
 }
 
 fn is_stored(survey: &Survey, cell: usize, runs: &HashMap<&str, &RunRecord>) -> bool {

@@ -320,8 +320,9 @@ fn chips_of<T: Clone>(
     let mut changed = false;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = egui::vec2(4.0, 4.0);
+        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
         for (one, on) in all.iter().zip(&mut marked) {
-            ui.scope(|ui| changed |= kit::chip(ui, on, &words(one)));
+            changed |= kit::chip(ui, on, &words(one));
         }
     });
     if !changed || marked.iter().all(|on| !on) {

@@ -89,12 +89,12 @@ impl Measuring {
     fn begin(&mut self, ctx: &egui::Context, shared: &Shared, cells: Vec<Cell>) {
         self.trouble = None;
         let wake = ctx.clone();
-        let (workplace, store) = (shared.workplace.clone(), shared.places.store.clone());
+        let workplace = shared.workplace.clone();
         self.job = Some(Job::start(
             "measure",
             move || wake.request_repaint(),
             move |cancel, progress| {
-                let folder = Folder::beside(&store)?;
+                let folder = Folder::new()?;
                 cells.iter().map(|cell| measured(cell, &folder, &workplace, cancel, progress)).collect()
             },
         ));
@@ -105,8 +105,7 @@ impl Measuring {
 struct Folder(std::path::PathBuf);
 
 impl Folder {
-    fn beside(store: &std::path::Path) -> Result<Self, Trouble> {
-        let _ = store;
+    fn new() -> Result<Self, Trouble> {
         let name = format!("lamplight-measure-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path)?;

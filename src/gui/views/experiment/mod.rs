@@ -11,7 +11,7 @@ mod ticks;
 
 use std::sync::Arc;
 
-use eframe::egui::{self, Align, Frame, Layout, Margin, ScrollArea, Ui};
+use eframe::egui::{self, Align, Frame, Layout, Margin, Rect, ScrollArea, Stroke, Ui, UiBuilder};
 
 use super::{Action, Cx, View};
 use crate::dataset::DatasetId;
@@ -149,19 +149,25 @@ impl View for ExperimentView {
             .show_separator_line(true)
             .frame(Frame::new().inner_margin(Margin { left: 0, right: 0, top: 10, bottom: 0 }))
             .show(ui, |ui| self.foot(ui, shared, commands));
-        egui::Panel::right("experiment form")
-            .exact_size(FORM)
-            .resizable(false)
-            .frame(Frame::new().inner_margin(Margin { left: 16, right: 0, top: 4, bottom: 4 }))
-            .show(ui, |ui| {
-                ScrollArea::vertical().id_salt("form").auto_shrink(false).show(ui, |ui| {
-                    ui.set_max_width(FORM - 28.0);
-                    self.form.show(ui, shared, &self.found, commands);
-                });
-            });
-        ScrollArea::vertical().id_salt("matrix page").auto_shrink(false).show(ui, |ui| {
+        // By hand, so that nothing within one part can push the other.
+        let area = ui.available_rect_before_wrap();
+        let (left, right) = area.split_left_right_at_x(area.right() - FORM);
+        let part = |ui: &mut Ui, rect: Rect| {
+            let mut part = ui.new_child(UiBuilder::new().max_rect(rect));
+            part.shrink_clip_rect(rect);
+            part
+        };
+        let mut ui_left = part(ui, left);
+        ScrollArea::vertical().id_salt("matrix page").auto_shrink(false).show(&mut ui_left, |ui| {
             self.matrix(ui, shared, commands);
         });
+        let mut ui_right = part(ui, right.with_min_x(right.left() + 16.0));
+        ScrollArea::vertical().id_salt("form").auto_shrink(false).show(&mut ui_right, |ui| {
+            ui.set_max_width(FORM - 28.0);
+            self.form.show(ui, shared, &self.found, commands);
+        });
+        let line = Stroke::new(1.0, colors(ui).line);
+        ui.painter().vline(right.left() + 4.0, right.y_range(), line);
     }
 
     fn summary(&self, shared: &Shared) -> String {
@@ -302,12 +308,7 @@ impl ExperimentView {
         {
             self.survey.forget();
         }
-        let Some(survey) = self.survey.value().cloned() else {
-            if let Some(reading) = self.survey.pending() {
-                kit::working(ui, &reading, "Looking at the experiment");
-            }
-            return;
-        };
+        let Some(survey) = self.survey.value().cloned() else { return };
         self.told(ui, commands);
         if survey.columns.is_empty() {
             let draft = shared.experiment();

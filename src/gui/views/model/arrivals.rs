@@ -171,7 +171,9 @@ impl Arrivals {
                     ui.set_min_width(ui.available_width());
                     kit::cut(ui, theme::strong(arrival.what.called()));
                     if let Some(job) = &arrival.job {
-                        if arriving(ui, &job.progress().read(), arrival.canceled) {
+                        let reading = job.progress().read();
+                        let bytes = bytes(&reading);
+                        if progressing(ui, &reading, "Beginning", arrival.canceled, &bytes) {
                             job.cancel();
                             arrival.canceled = true;
                         }
@@ -214,10 +216,17 @@ fn start(ctx: &egui::Context, shared: &Shared, what: Arriving) -> Job<Result<Arr
     )
 }
 
-/// A download's step, bar, bytes and button to cancel; tells whether that was clicked.
-fn arriving(ui: &mut Ui, reading: &ProgressReading, canceled: bool) -> bool {
+/// A job's bar, and beneath it its step, what belongs to it and a button to cancel it; tells whether that was clicked. Takes the
+/// room there is and no more.
+pub(super) fn progressing(
+    ui: &mut Ui,
+    reading: &ProgressReading,
+    words: &str,
+    canceled: bool,
+    more: &str,
+) -> bool {
     let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
-    kit::progress(ui, part, ui.available_width(), "Progress of the download");
+    kit::progress(ui, part, ui.available_width(), words);
     let mut clicked = false;
     ui.horizontal(|ui| {
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -227,18 +236,22 @@ fn arriving(ui: &mut Ui, reading: &ProgressReading, canceled: bool) -> bool {
                 clicked = kit::quiet(ui, icons::X, "Cancel").clicked();
             }
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                let bytes = if reading.total > 0 {
-                    format!("  \u{b7}  {} of {}", size(reading.done), size(reading.total))
-                } else {
-                    String::new()
-                };
-                let step = if reading.step.is_empty() { "Beginning" } else { &reading.step };
-                kit::cut(ui, theme::weak(ui, format!("{step}{bytes}")));
+                let step = if reading.step.is_empty() { words } else { &reading.step };
+                kit::cut(ui, theme::weak(ui, format!("{step}{more}")));
             });
         });
     });
+    // Progress comes without being waited for.
     ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
     clicked
+}
+
+/// How many bytes have come.
+fn bytes(reading: &ProgressReading) -> String {
+    match reading.total {
+        0 => String::new(),
+        total => format!("  \u{b7}  {} of {}", size(reading.done), size(total)),
+    }
 }
 
 fn told(arrived: &Arrived, shown: bool) -> Toast {

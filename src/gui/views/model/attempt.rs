@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use eframe::egui::{self, ScrollArea, TextEdit, Ui, WidgetInfo};
 
+use super::arrivals::progressing;
 use super::stock::{Card, What};
 use super::words::{self, many};
 use crate::gui::command::{ChosenSample, Command, Screen};
@@ -43,6 +44,7 @@ struct Key {
 }
 
 struct Kept {
+    name: String,
     key: Key,
     model: LoadedModel,
 }
@@ -57,8 +59,6 @@ struct Answer {
     load_seconds: Option<f64>,
     seconds: f64,
     notices: Vec<String>,
-    /// Whether a model is kept now.
-    keeps: bool,
 }
 
 /// What is asked.
@@ -75,8 +75,9 @@ impl Attempt {
         {
             self.job = None;
             let outcome = outcome.map_err(Trouble::from).and_then(|outcome| outcome);
-            let keeps = outcome.as_ref().is_ok_and(|answer| answer.keeps) || locked(&self.kept).is_some();
-            self.loaded = keeps.then(|| name.clone());
+            // Nobody holds it now but one who lets a model go.
+            let kept = self.kept.try_lock().ok();
+            self.loaded = kept.and_then(|kept| kept.as_ref().map(|kept| kept.name.clone()));
             self.outcome = match outcome {
                 Err(_) if self.canceled => None,
                 outcome => Some((name, outcome)),
@@ -92,8 +93,10 @@ impl Attempt {
         self.loaded = None;
         let kept = self.kept.clone();
         // Giving much memory back takes its time.
-        let _ =
-            std::thread::Builder::new().name("unload".to_owned()).spawn(move || drop(locked(&kept).take()));
+        let _ = std::thread::Builder::new().name("unload".to_owned()).spawn(move || {
+            let model = locked(&kept).take();
+            drop(model);
+        });
     }
 
     /// Draws the form for a model, with its settings in the draft or the usual ones.
@@ -126,8 +129,7 @@ impl Attempt {
         };
         if let Some((_, job)) = &self.job {
             let reading = job.progress().read();
-            let words = if self.canceled { "Being canceled\u{2026}" } else { "Answering" };
-            if kit::working(ui, &reading, words) {
+            if progressing(ui, &reading, "Answering", self.canceled, "") {
                 job.cancel();
                 self.canceled = true;
             }
@@ -164,13 +166,13 @@ impl Attempt {
     }
 
     fn prompt(&mut self, ui: &mut Ui) {
-        ui.label(theme::weak(ui, "Prompt"));
+        let name = ui.label(theme::weak(ui, "Prompt")).id;
         ScrollArea::vertical().id_salt("prompt").max_height(150.0).show(ui, |ui| {
             let field = TextEdit::multiline(&mut self.prompt)
                 .hint_text("Write a prompt. Ctrl or Cmd with Enter runs it.")
                 .desired_rows(5)
                 .desired_width(f32::INFINITY);
-            let response = ui.add(field);
+            let response = ui.add(field).labelled_by(name);
             let value = self.prompt.clone();
             response.widget_info(|| {
                 let mut info = WidgetInfo::text_edit(true, "", &value, "");
@@ -266,7 +268,7 @@ fn asked(
             let start = Instant::now();
             let model = load(&key.path, &key.options).map_err(|error| words::model_trouble(&error))?;
             load_seconds = Some(start.elapsed().as_secs_f64());
-            Kept { key, model }
+            Kept { name: name.to_owned(), key, model }
         }
     };
     progress.start("Answering", 0);
@@ -285,7 +287,6 @@ fn asked(
         load_seconds,
         seconds,
         notices,
-        keeps: true,
     })
 }
 
@@ -327,7 +328,6 @@ fn ruled(
         load_seconds: None,
         seconds: start.elapsed().as_secs_f64(),
         notices: vec![how],
-        keeps: false,
     })
 }
 

@@ -149,14 +149,18 @@ impl ComputeForm {
             rows.push(("Vocabulary", format!("{} tokens", description.vocabulary)));
         }
         rows.push(("Files", facts.path.display().to_string()));
-        egui::Grid::new("facts").num_columns(2).min_col_width(80.0).spacing([12.0, 4.0]).show(ui, |ui| {
-            ui.spacing_mut().interact_size.y = 18.0;
-            for (what, value) in rows {
-                ui.label(theme::weak(ui, what));
-                kit::cut(ui, value);
-                ui.end_row();
-            }
-        });
+        egui::Grid::new("facts")
+            .min_row_height(18.0)
+            .num_columns(2)
+            .min_col_width(80.0)
+            .spacing([12.0, 4.0])
+            .show(ui, |ui| {
+                for (what, value) in rows {
+                    ui.label(theme::weak(ui, what));
+                    kit::cut(ui, value);
+                    ui.end_row();
+                }
+            });
         let foreign = self.measured(facts).filter(|m| m.description.tokenizer > m.description.vocabulary);
         if let Some(measured) = foreign {
             let words = format!(
@@ -341,10 +345,10 @@ impl ComputeForm {
         let now = settings.system.clone().unwrap_or_default();
         let kept = self.system.take().filter(|(index, text)| *index == edit.index && *text == now);
         let (_, mut text) = kept.unwrap_or((edit.index, now));
-        ui.label(theme::weak(ui, "System prompt"));
+        let name = ui.label(theme::weak(ui, "System prompt")).id;
         let field =
             TextEdit::multiline(&mut text).hint_text("None").desired_rows(2).desired_width(f32::INFINITY);
-        let response = ui.add(field);
+        let response = ui.add(field).labelled_by(name);
         let value = text.clone();
         response.widget_info(|| {
             let mut info = WidgetInfo::text_edit(true, "", &value, "");

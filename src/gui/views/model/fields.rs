@@ -54,10 +54,10 @@ impl Fields {
         if kept.value.as_ref() != Some(&now) {
             *kept = Kept { text: now.clone(), value: Some(now), error: None };
         }
-        let response = kit::field(ui, field.words, |ui, _| {
+        let response = kit::field(ui, field.words, |ui, name| {
             let width = ui.available_width().min(120.0);
             let edit = TextEdit::singleline(&mut kept.text).hint_text(field.hint).desired_width(width);
-            ui.add(edit)
+            ui.add(edit).labelled_by(name)
         });
         let text = kept.text.clone();
         response.widget_info(|| {

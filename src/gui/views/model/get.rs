@@ -13,6 +13,7 @@ use crate::gui::theme::{self, colors, icons};
 use crate::gui::views::Cx;
 use crate::model::hub::{Hub, Wanted};
 use crate::model::known::{self, Known, Role};
+use crate::model::registry::Registry;
 
 /// The form's own state, and what is under way.
 #[derive(Debug, Default)]
@@ -87,7 +88,7 @@ impl GetForm {
         let mut wanted = None;
         ui.horizontal(|ui| {
             ui.set_min_height(theme::CONTROL + 4.0);
-            let width = (ui.available_width() - 64.0).max(120.0);
+            let width = (ui.available_width() - 52.0).max(120.0);
             let edit = TextEdit::singleline(&mut self.repository)
                 .hint_text("OWNER/NAME or OWNER/NAME:FILE.gguf")
                 .desired_width(width);
@@ -178,11 +179,9 @@ impl GetForm {
         let name = known.file.map_or(known.repository, |file| file.trim_end_matches(".gguf"));
         let coming = self.arrivals.is_at_work(&wanted);
         let there = stock.is_some_and(|stock| {
-            let own = format!("{}/{name}", known.repository.split('/').next().unwrap_or_default());
+            let own = wanted.parse().map(|wanted| Registry::name_for(&wanted)).unwrap_or_default();
             let mut all = stock.models.iter().chain(&stock.encoders);
-            all.any(|card| {
-                card.is(known.repository) || (known.file.is_some() && card.name.eq_ignore_ascii_case(&own))
-            })
+            all.any(|card| card.name.eq_ignore_ascii_case(&own) || (known.file.is_none() && card.is(&own)))
         });
         let mut clicked = false;
         ui.horizontal(|ui| {

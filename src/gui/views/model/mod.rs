@@ -29,7 +29,7 @@ use crate::gui::loadable::Loadable;
 use crate::gui::memory::Memory;
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, icons};
-use crate::model::registry::Entry;
+use crate::model::registry::{Entry, Registry};
 use crate::run::experiment::ModelSettings;
 use attempt::Attempt;
 use cards::{Asked, State};
@@ -134,8 +134,10 @@ impl ModelView {
             }
             Asked::Remove => self.removing.ask(name),
             Asked::Get(wanted) => {
-                let unfinished = card.is_none().then(|| name.to_owned());
-                self.get.get(ui.ctx(), shared, &wanted, unfinished);
+                // An unfinished model goes on under its name, where that is not the one it would get.
+                let usual = wanted.parse().map(|wanted| Registry::name_for(&wanted)).unwrap_or_default();
+                let own = card.is_none() && !usual.eq_ignore_ascii_case(name);
+                self.get.get(ui.ctx(), shared, &wanted, own.then(|| name.to_owned()));
             }
         }
     }
@@ -262,7 +264,7 @@ fn last(name: &str) -> &str {
 impl View for ModelView {
     fn logic(&mut self, cx: &mut Cx<'_>) {
         let shared = cx.shared;
-        if let Some(entries) = shared.models.value()
+        if let Some(entries) = shared.models.value_of(&shared.workplace.registry().folder().to_owned())
             && !self.seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, entries))
         {
             self.seen = Some(entries.clone());

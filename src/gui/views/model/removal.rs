@@ -73,6 +73,7 @@ impl Removing {
     /// Asks, in the model's card.
     pub fn show(&mut self, ui: &mut Ui, used: bool, shared: &Shared) {
         let Some(name) = self.name.clone() else { return };
+        ui.add_space(4.0);
         if self.job.is_some() {
             ui.label(theme::weak(ui, "Being removed\u{2026}"));
             return;

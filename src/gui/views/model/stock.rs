@@ -1,11 +1,13 @@
 //! What can answer: installed models, those that the draft names by path or script, and the rules; looked at by a job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::words;
 use crate::gui::loadable::Trouble;
 use crate::jobs::CancelToken;
+use crate::model::gguf::GgufFile;
 use crate::model::registry::{Entry, Manifest, Registry, Source};
+use crate::model::weights::Checkpoint;
 use crate::model::{ModelKind, describe, scripted};
 use crate::run::experiment::ModelSettings;
 use crate::run::{Baseline, Experiment};
@@ -231,14 +233,14 @@ fn installed(registry: &Registry, manifest: &Manifest, entries: &[Entry]) -> Car
         _ => false,
     };
     let alone = entries.iter().filter(of_same).count() == 1;
-    let (stored, trouble) = match describe(&path) {
-        Ok(description) => (description.stored, None),
+    let (stored, trouble) = match stored(manifest.kind, &path) {
+        Ok(stored) => (stored, None),
         Err(_) if !path.exists() => {
             let text =
                 format!("Its files are gone from {}. Get or add it again, or remove it.", path.display());
             (String::new(), Some(Trouble(text)))
         }
-        Err(error) => (String::new(), Some(words::model_trouble(&error))),
+        Err(trouble) => (String::new(), Some(trouble)),
     };
     let facts = Facts {
         kind: manifest.kind,
@@ -254,6 +256,14 @@ fn installed(registry: &Registry, manifest: &Manifest, entries: &[Entry]) -> Car
     };
     let what = What::Model(Box::new(facts));
     Card { name: manifest.name.clone(), what, repository: repository.filter(|_| alone), trouble }
+}
+
+/// The kind of numbers that most weights are stored as, from headers alone: a list of models should not wait for their tokenizers.
+fn stored(kind: ModelKind, path: &Path) -> Result<String, Trouble> {
+    match kind {
+        ModelKind::Gguf => Ok(GgufFile::open(path)?.main_format()),
+        ModelKind::T5 | ModelKind::Bert => Ok(Checkpoint::open(path)?.main_format()),
+    }
 }
 
 /// What the draft names beside installed models and rules.

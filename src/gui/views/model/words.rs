@@ -44,6 +44,9 @@ pub(super) fn trouble(error: &RegistryError) -> Trouble {
         RegistryError::Taken { name, source_name } => format!(
             "There is a model {name} already, from {source_name}. Remove that one first, or give this one another name."
         ),
+        RegistryError::Unknown { name, near, .. } => format!(
+            "No model {name:?} is installed, and no file or folder is there under this name{near}. Get it, or choose another."
+        ),
         RegistryError::Gone { name, path } => format!(
             "The model {name} is registered, but {} is gone. Get or add it again, or remove it.",
             path.display()

@@ -8,23 +8,17 @@ use eframe::egui::{
     DragValue, FontFamily, FontId, Galley, ScrollArea, Stroke, TextBuffer, TextEdit, Ui, WidgetInfo,
 };
 
+use super::files::{FILES, Saving, read};
 use super::wording::{self, Fault, Ink};
 use crate::gui::command::{Command, Toast, Weight};
 use crate::gui::kit::{self, Notice, PathField, PathKind};
-use crate::gui::loadable::{Loadable, Trouble};
+use crate::gui::loadable::Loadable;
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, colors, icons};
 use crate::gui::views::Cx;
-use crate::jobs::Job;
 use crate::lamp::Task;
 use crate::prompt::{Preset, PromptMode, Template};
 use crate::run::experiment::PromptSettings;
-use crate::whole_file::WholeFile;
-
-/// A file larger than this is no template.
-const MOST_BYTES: u64 = 1 << 18;
-/// What template files are called.
-const FILES: Option<(&str, &[&str])> = Some(("Templates", &["toml"]));
 
 /// Where a template comes from, as the segmented choice shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,22 +45,6 @@ pub(super) struct Editor {
     save: Option<Saving>,
     /// What was typed and not saved when another template was chosen.
     unsaved: Option<(Task, String)>,
-}
-
-/// A file to be written.
-#[derive(Debug, Default)]
-struct Saving {
-    field: PathField,
-    job: Option<Job<Result<PathBuf, NotSaved>>>,
-    /// It is there already, and may be replaced.
-    exists: Option<PathBuf>,
-    trouble: Option<Trouble>,
-}
-
-#[derive(Debug)]
-enum NotSaved {
-    Exists(PathBuf),
-    Failed(Trouble),
 }
 
 impl Editor {
@@ -131,22 +109,14 @@ impl Editor {
     }
 
     fn take_saved(&mut self, cx: &mut Cx<'_>, task: Task) {
-        let Some(saving) = &mut self.save else { return };
-        let Some(outcome) = saving.job.as_mut().and_then(Job::poll) else { return };
-        saving.job = None;
-        match outcome.map_err(|error| NotSaved::Failed(error.into())).and_then(|result| result) {
-            Ok(path) => {
-                let name = path.display().to_string();
-                self.save = None;
-                self.base.clone_from(&self.text);
-                self.reads += 1;
-                use_template(cx.shared, task, &name, cx.commands);
-                let toast = Toast::new(Weight::Success, format!("Saved the template for {task} to {name}."));
-                cx.commands.push(Command::Toast(toast));
-            }
-            Err(NotSaved::Exists(path)) => saving.exists = Some(path),
-            Err(NotSaved::Failed(trouble)) => saving.trouble = Some(trouble),
-        }
+        let Some(path) = self.save.as_mut().and_then(Saving::take) else { return };
+        let name = path.display().to_string();
+        self.save = None;
+        self.base.clone_from(&self.text);
+        self.reads += 1;
+        use_template(cx.shared, task, &name, cx.commands);
+        let toast = Toast::new(Weight::Success, format!("Saved the template for {task} to {name}."));
+        cx.commands.push(Command::Toast(toast));
     }
 
     /// Draws the side.
@@ -240,7 +210,7 @@ impl Editor {
             |ui: &Ui, text: &dyn TextBuffer, width: f32| colored(ui, text.as_str(), task, width);
         // The text scrolls with the whole side: two scrolls within each other catch the wheel.
         let edit = TextEdit::multiline(&mut self.text)
-            .code_editor()
+            .font(eframe::egui::TextStyle::Monospace)
             .desired_width(f32::INFINITY)
             .desired_rows(8)
             .layouter(&mut layouter);
@@ -288,7 +258,7 @@ impl Editor {
             let is_file = self.name.parse::<Preset>().is_err();
             if is_file && self.is_changed() && kit::button_if(ui, sound, icons::FLOPPY_DISK, "Save").clicked()
             {
-                let mut saving = Saving { field: PathField::with(self.name.as_str()), ..Saving::default() };
+                let mut saving = Saving::to(&self.name);
                 saving.start(ui, self.text.clone(), true);
                 self.save = Some(saving);
             }
@@ -314,79 +284,6 @@ impl Editor {
     }
 }
 
-impl Saving {
-    /// Draws it; tells whether it is to be closed.
-    fn ui(&mut self, ui: &mut Ui, text: &str, sound: bool, task: Task) -> bool {
-        let hint = format!("/path/of/{}.toml", task.id().to_lowercase());
-        let settled = self.field.show(ui, PathKind::SaveFile, "Save the template to", &hint, FILES);
-        if settled || self.field.path() != self.exists {
-            self.exists = self.exists.take().filter(|path| Some(path) == self.target().as_ref());
-        }
-        let mut close = false;
-        ui.horizontal(|ui| {
-            let possible = sound && self.job.is_none() && self.field.path().is_some();
-            let save = kit::button_if(ui, possible, icons::FLOPPY_DISK, "Save and use").clicked();
-            if (save || settled) && possible {
-                self.start(ui, text.to_owned(), false);
-            }
-            close = kit::quiet(ui, "", "Cancel").clicked();
-        });
-        if let Some(path) = self.exists.clone() {
-            let words = format!("{} is there already.", path.display());
-            if kit::notice(ui, Notice::Warning, &words, Some("Replace it")) {
-                self.start(ui, text.to_owned(), true);
-            }
-        }
-        if let Some(trouble) = &self.trouble {
-            kit::trouble(ui, trouble, None);
-        }
-        close
-    }
-
-    /// The file that is meant: with an ending, so that it is not taken for a preset's name.
-    fn target(&self) -> Option<PathBuf> {
-        let path = self.field.path()?;
-        let path = std::path::absolute(&path).unwrap_or(path);
-        Some(if path.extension().is_none() { path.with_extension("toml") } else { path })
-    }
-
-    fn start(&mut self, ui: &Ui, text: String, replace: bool) {
-        let Some(path) = self.target() else { return };
-        (self.exists, self.trouble) = (None, None);
-        let wake = ui.ctx().clone();
-        self.job = Some(Job::start(
-            "save template",
-            move || wake.request_repaint(),
-            move |_, _| {
-                if !replace && path.exists() {
-                    return Err(NotSaved::Exists(path));
-                }
-                match WholeFile::put(&path, text.as_bytes()) {
-                    Ok(()) => Ok(path),
-                    Err(error) => {
-                        let words = format!("The template cannot be written to {}: {error}", path.display());
-                        Err(NotSaved::Failed(Trouble(words)))
-                    }
-                }
-            },
-        ));
-    }
-}
-
-fn read(path: &Path) -> Result<String, Trouble> {
-    let failed = |error: std::io::Error| {
-        Trouble(format!("The template {} cannot be read: {error}. Choose another file.", path.display()))
-    };
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > MOST_BYTES {
-        return Err(Trouble(format!(
-            "{} has {size} bytes and is no template. Choose another file.",
-            path.display()
-        )));
-    }
-    std::fs::read_to_string(path).map_err(failed)
-}
-
 fn use_template(shared: &Shared, task: Task, name: &str, commands: &mut Vec<Command>) {
     let experiment = shared.edited(|experiment| {
         let prompt = &mut experiment.prompt;
@@ -405,7 +302,8 @@ fn settings(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
     };
     ui.horizontal(|ui| {
         let name = ui.label(theme::weak(ui, "At most"));
-        let drag = DragValue::new(&mut length).range(1..=1_000_000).speed(1.0).suffix(" tokens");
+        let drag = DragValue::new(&mut length).range(1..=1_000_000).clamp_existing_to_range(false);
+        let drag = drag.speed(1.0).suffix(" tokens");
         let mut changed = ui.add(drag).labelled_by(name.id).changed();
         for usual in [256, 512] {
             let mut on = max_length == usual;

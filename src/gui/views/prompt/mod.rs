@@ -1,6 +1,7 @@
 //! The screen Prompt: the template, and the final prompt of a sample of one's choosing.
 
 mod editor;
+mod files;
 mod shown;
 mod text;
 mod wording;

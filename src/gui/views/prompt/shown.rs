@@ -100,7 +100,7 @@ impl Shown {
             match made.chat.as_ref().filter(|_| in_chat) {
                 Some(Ok(chat)) => {
                     let words = format!(
-                        "{} tokens with the chat template. Its prompt is what is read of the bare one.",
+                        "{} tokens under the chat template, which holds what is read of the bare prompt",
                         chat.tokens
                     );
                     ui.label(theme::caption(ui, words));
@@ -139,6 +139,7 @@ impl Shown {
                 all.push(other.to_owned());
             }
         }
+        let has_chat = self.counter.value().is_some_and(|counter| counter.chat.is_some());
         ui.horizontal_wrapped(|ui| {
             let listed = all.iter().map(|short| (short.clone(), retriever_name(short), *short == now));
             if let Some(chosen) = choose(ui, "Retriever of the prompt", &retriever_name(&now), 130.0, listed)
@@ -147,24 +148,20 @@ impl Shown {
             }
             choose_k(ui, shared, &mut self.k);
             self.counters(ui, shared);
-            if self.counter.value().is_some_and(|counter| counter.chat.is_some()) {
+            if !has_chat {
+                self.copy(ui, commands);
+            }
+        });
+        if has_chat {
+            // A row of its own: what stands in a frame does not wrap.
+            ui.horizontal(|ui| {
                 let mut chat = self.shows_chat();
                 if kit::segmented(ui, &mut chat, &[(false, "Bare", None), (true, "Chat template", None)]) {
                     self.chat = Some(chat);
                 }
-            }
-            let made = self.made.value();
-            if kit::button_if(ui, made.is_some(), icons::COPY, "Copy prompt").clicked()
-                && let Some(made) = made
-            {
-                let read = made.prompt.lost.as_ref().map_or(made.prompt.text.len(), |lost| lost.start);
-                let text = match made.chat.as_ref().filter(|_| self.shows_chat()) {
-                    Some(Ok(chat)) => chat.text.clone(),
-                    _ => made.prompt.text.get(..read).unwrap_or_default().to_owned(),
-                };
-                commands.push(Command::Copy { text, said: "Copied what the model reads".to_owned() });
-            }
-        });
+                self.copy(ui, commands);
+            });
+        }
         if let Some(note) = self.counter.value().and_then(|counter| counter.note.as_ref()) {
             ui.horizontal_wrapped(|ui| {
                 ui.label(theme::caption(ui, note));
@@ -173,6 +170,20 @@ impl Shown {
                     commands.push(Command::Go(Screen::Model));
                 }
             });
+        }
+    }
+
+    fn copy(&self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let made = self.made.value();
+        if kit::button_if(ui, made.is_some(), icons::COPY, "Copy prompt").clicked()
+            && let Some(made) = made
+        {
+            let read = made.prompt.lost.as_ref().map_or(made.prompt.text.len(), |lost| lost.start);
+            let text = match made.chat.as_ref().filter(|_| self.shows_chat()) {
+                Some(Ok(chat)) => chat.text.clone(),
+                _ => made.prompt.text.get(..read).unwrap_or_default().to_owned(),
+            };
+            commands.push(Command::Copy { text, said: "Copied what the model reads".to_owned() });
         }
     }
 
@@ -324,7 +335,7 @@ fn entries(ui: &mut Ui, made: &Made, unit: &str) {
     ui.spacing_mut().item_spacing.y = 0.0;
     let unit = capital(unit);
     let heads = ["", "Entry", unit.as_str(), "Text kept", "At most", "Left out"];
-    let widths = [28.0, 120.0, 64.0, 72.0, 64.0];
+    let widths = [28.0, 120.0, 84.0, 76.0, 64.0];
     let rows: Vec<[String; 6]> =
         made.entries.iter().zip(1..).map(|(entry, rank)| cells(entry, rank)).collect();
     for (at, row) in std::iter::once(&heads.map(str::to_owned)).chain(&rows).enumerate() {

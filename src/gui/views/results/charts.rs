@@ -43,9 +43,10 @@ pub const KINDS: [(ChartKind, &str); 5] = [
 /// What a chart is made of.
 type Subject = (PathBuf, Choice, Metrics, ChartKind);
 
-/// How a picture looks: its width in points of the window, its theme, and pixels a point as bits.
+/// What a picture is of and how it looks: its width in points of the window, its theme, and pixels a point as bits.
 #[derive(Debug, Clone, PartialEq)]
 struct Look {
+    subject: Subject,
     width: u32,
     theme: Theme,
     density: u32,
@@ -72,6 +73,8 @@ pub struct Charts {
     shown: Option<(Arc<Picture>, Vec<TextureHandle>)>,
     /// The width that there is room for, and since when.
     room: Option<(u32, Instant)>,
+    /// Whether the picture is not the one that is wanted yet.
+    waits: bool,
 }
 
 impl std::fmt::Debug for Charts {
@@ -87,22 +90,23 @@ impl Charts {
         let path = cx.shared.places.store.clone();
         let subject = (path.clone(), choice.clone(), metrics, kind);
         let (snapshot, choice) = (Arc::clone(store), choice.clone());
-        self.spec.want(cx.ctx, "chart", subject, store.version, move |cancel, progress| {
+        self.spec.want(cx.ctx, "chart", subject.clone(), store.version, move |cancel, progress| {
             make_chart(&snapshot, &path, &choice, metrics, kind, (cancel, progress))
         });
-        if let Some(value) = self.spec.value()
-            && self.latest.as_ref().is_none_or(|latest| !Arc::ptr_eq(latest, value))
-        {
+        self.picture.poll();
+        self.waits = self.spec.trouble().is_none();
+        let Some(value) = self.spec.value_of(&subject) else { return };
+        if self.latest.as_ref().is_none_or(|latest| !Arc::ptr_eq(latest, value)) {
             // A run that goes on changes few charts.
             if self.latest.as_ref().is_none_or(|latest| latest.spec != value.spec) {
                 self.version += 1;
             }
             self.latest = Some(Arc::clone(value));
         }
-        self.want_picture(cx);
+        self.want_picture(cx, subject);
     }
 
-    fn want_picture(&mut self, cx: &Cx<'_>) {
+    fn want_picture(&mut self, cx: &Cx<'_>, subject: Subject) {
         let (Some(chart), Some((width, since))) = (&self.latest, self.room) else { return };
         let resting = since.elapsed();
         if self.shown.is_some() && resting < REST {
@@ -117,11 +121,12 @@ impl Charts {
             egui::Theme::Light => Theme::Light,
         };
         let density = cx.ctx.pixels_per_point();
-        let look = Look { width, theme, density: density.to_bits() };
+        let look = Look { subject, width, theme, density: density.to_bits() };
         let (chart, own) = (Arc::clone(chart), look.clone());
-        self.picture.want(cx.ctx, "picture", look, self.version, move |_, _| {
+        self.picture.want(cx.ctx, "picture", look.clone(), self.version, move |_, _| {
             Ok(draw(&chart.spec, &own, f64::from(density))?)
         });
+        self.waits = self.picture.value_of(&look).is_none();
         if let Some(picture) = self.picture.value()
             && self.shown.as_ref().is_none_or(|(shown, _)| !Arc::ptr_eq(shown, picture))
         {
@@ -163,6 +168,13 @@ impl Charts {
             ui.label(theme::weak(ui, "Drawing\u{2026}"));
             return Asked::Nothing;
         };
+        if self.waits {
+            // The picture before stays until then.
+            kit::progress(ui, None, ui.available_width(), "Drawing the chart");
+            ui.ctx().request_repaint_after(Duration::from_millis(60));
+        } else {
+            ui.allocate_exact_size(vec2(0.0, 6.0), Sense::hover());
+        }
         ScrollArea::vertical().id_salt("chart").auto_shrink(false).show(ui, |ui| {
             on_screen(ui, picture, textures, commands);
             for note in &chart.notes {

@@ -11,7 +11,6 @@ use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::theme::{self, icons};
 use crate::gui::views::Cx;
 use crate::jobs::{CancelToken, Progress};
-use crate::lamp::Metric;
 use crate::metrics::Bootstrap;
 use crate::record::{RunId, RunRecord};
 use crate::report::MetricChoice;
@@ -26,7 +25,7 @@ struct Subject {
     store: PathBuf,
     first: RunId,
     second: RunId,
-    metrics: Option<Vec<Metric>>,
+    metrics: MetricChoice,
 }
 
 /// A comparison in texts.
@@ -54,24 +53,21 @@ struct TaskLines {
 pub struct Comparing {
     first: RunId,
     second: RunId,
+    metrics: MetricChoice,
     loaded: Loadable<Subject, Compared>,
 }
 
 impl Comparing {
-    /// Compares the second run with the first.
-    pub fn new(first: RunId, second: RunId) -> Self {
-        Self { first, second, loaded: Loadable::default() }
+    /// Compares the second run with the first by these metrics.
+    pub fn new(first: RunId, second: RunId, metrics: MetricChoice) -> Self {
+        Self { first, second, metrics, loaded: Loadable::default() }
     }
 
     /// Asks for the comparison.
-    pub fn want(&mut self, cx: &Cx<'_>, metrics: &MetricChoice) {
+    pub fn want(&mut self, cx: &Cx<'_>) {
         let store = cx.shared.places.store.clone();
-        let metrics = match metrics {
-            MetricChoice::Benchmark => None,
-            MetricChoice::All => Some(Metric::ALL.to_vec()),
-            MetricChoice::These(metrics) => Some(metrics.clone()),
-        };
-        let subject = Subject { store: store.clone(), first: self.first, second: self.second, metrics };
+        let (first, second, metrics) = (self.first, self.second, self.metrics.clone());
+        let subject = Subject { store: store.clone(), first, second, metrics };
         let own = subject.clone();
         self.loaded.want(cx.ctx, "comparison", subject, 0, move |cancel, progress| {
             compare(&store, &own, cancel, progress)
@@ -191,10 +187,9 @@ fn compare(
     };
     let (first, second) = (of(subject.first)?, of(subject.second)?);
     let bootstrap = Bootstrap::default();
-    let choice = subject.metrics.clone().map_or(MetricChoice::Benchmark, MetricChoice::These);
     let pair = |first: &RunRecord, second: &RunRecord| -> Result<RunComparison, Trouble> {
         cancel.check()?;
-        let metrics = choice.of(first.spec.dataset.task);
+        let metrics = subject.metrics.of(first.spec.dataset.task);
         let scores = (reader.scores(first.id)?, reader.scores(second.id)?);
         Ok(compare_runs((first, scores.0), (second, scores.1), &metrics, &bootstrap)?)
     };

@@ -175,12 +175,21 @@ impl Export {
         }
     }
 
+    /// Lets what is typed go to the file's path.
+    pub const fn focus(&mut self) {
+        self.path.focus();
+    }
+
     /// Draws the panel.
     pub fn show(&mut self, ui: &mut Ui, shared: &Shared, what: impl Fn() -> What) {
         let mut chosen = self.options.kind;
-        for (kind, words, about, _) in FileKind::ALL {
-            ui.radio_value(&mut chosen, kind, words).on_hover_text(about);
-        }
+        ui.scope(|ui| {
+            ui.spacing_mut().interact_size.y = 22.0;
+            ui.spacing_mut().item_spacing.y = 2.0;
+            for (kind, words, about, _) in FileKind::ALL {
+                ui.radio_value(&mut chosen, kind, words).on_hover_text(about);
+            }
+        });
         if chosen != self.options.kind {
             self.set_kind(chosen);
         }
@@ -189,7 +198,7 @@ impl Export {
         ui.separator();
         self.own_options(ui);
         kit::label(ui, "File");
-        self.path.show(ui, PathKind::SaveFile, "File to write", "results", Some((end, &[end])));
+        let settled = self.path.show(ui, PathKind::SaveFile, "File to write", "results", Some((end, &[end])));
         self.options.path.clone_from(&self.path.text);
         let path = self.path.path();
         let submission = self.options.kind == FileKind::Submission;
@@ -199,7 +208,7 @@ impl Export {
             if kit::working(ui, &job.progress().read(), "Writing") {
                 job.cancel();
             }
-        } else if kit::primary_if(ui, ready, "Write the file").clicked()
+        } else if (kit::primary_if(ui, ready, "Write the file").clicked() || (settled && ready))
             && let Some(path) = path
         {
             self.start(ui.ctx(), shared, what(), path, false);
@@ -247,7 +256,7 @@ impl Export {
                     "LaMP files or folder",
                     None,
                 );
-                let text = "Finished runs of one setting and split, one a task. Pick them in the panel Runs.";
+                let text = "Finished runs of one setting and split, one a task. Pick them with Pick runs.";
                 kit::notice(ui, Notice::Info, text, None);
             }
             _ => {}

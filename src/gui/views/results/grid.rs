@@ -293,6 +293,9 @@ impl Drawing<'_> {
         if response.hovered() || response.has_focus() {
             painter.rect_filled(cell.shrink(1.0), 4.0, colors.hover);
         }
+        if response.gained_focus() {
+            response.scroll_to_me(None);
+        }
         if response.has_focus() {
             let stroke = Stroke::new(1.0, colors.accent);
             painter.rect_stroke(cell.shrink(1.0), 4.0, stroke, StrokeKind::Inside);

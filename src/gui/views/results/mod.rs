@@ -27,7 +27,7 @@ use self::picks::Picks;
 use self::sheet::Sheet;
 use self::tune::Tune;
 use super::{Action, Cx, View};
-use crate::gui::command::{Command, Screen};
+use crate::gui::command::{Command, Part, Screen};
 use crate::gui::kit;
 use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::memory::Memory;
@@ -87,7 +87,7 @@ enum Side {
 impl Side {
     const fn title(self) -> &'static str {
         match self {
-            Self::Runs => "Runs",
+            Self::Runs => "Pick runs",
             Self::Tune => "Tune",
             Self::Cite => "Cite",
             Self::Export => "Export",
@@ -107,6 +107,8 @@ pub struct ResultsView {
     tune: Tune,
     export: Export,
     comparing: Option<Comparing>,
+    /// The version of the store that the choice was held against.
+    looked_at: Option<u64>,
 }
 
 impl ResultsView {
@@ -121,14 +123,16 @@ impl ResultsView {
         let Choice { metrics, published, oracle, .. } = self.kept.choice;
         self.kept.choice = Choice { runs, metrics, published, oracle, ..Choice::default() };
         self.comparing = None;
+        self.looked_at = None;
     }
 
     /// What the store no longer has cannot be chosen.
     fn keep_choice(&mut self, store: &Snapshot) {
-        let choice = &mut self.kept.choice;
-        if store.version == 0 || store.trouble.is_some() {
+        if store.version == 0 || store.trouble.is_some() || self.looked_at == Some(store.version) {
             return;
         }
+        self.looked_at = Some(store.version);
+        let choice = &mut self.kept.choice;
         if choice.experiment.is_some() && choice.stored(&store.experiments).is_none() {
             choice.experiment = None;
         }
@@ -167,8 +171,7 @@ impl View for ResultsView {
             return;
         }
         if let Some(comparing) = &mut self.comparing {
-            let chosen = self.kept.choice.chosen(&[], &store.experiments, &[]);
-            comparing.want(cx, &chosen.metrics(self.kept.choice.metrics));
+            comparing.want(cx);
             return;
         }
         match self.kept.tab {
@@ -212,6 +215,18 @@ impl View for ResultsView {
 
     fn actions(&self, _shared: &Shared) -> Vec<Action> {
         vec![Action { words: "Show all results".to_owned(), command: Command::ShowResults(Vec::new()) }]
+    }
+
+    fn show_part(&mut self, part: Part) {
+        match part {
+            Part::Table => self.kept.tab = Tab::Table,
+            Part::Charts => self.kept.tab = Tab::Charts,
+            Part::Export => {
+                self.side = Some(Side::Export);
+                self.export.focus();
+            }
+            Part::OpenData => {}
+        }
     }
 
     fn remember(&self, memory: &mut Memory) {
@@ -357,7 +372,11 @@ impl ResultsView {
                     self.kept.choice.runs = runs;
                     self.comparing = None;
                 }
-                picks::Asked::Compare(first, second) => self.comparing = Some(Comparing::new(first, second)),
+                picks::Asked::Compare(first, second) => {
+                    let chosen = self.kept.choice.chosen(&[], &shared.store.experiments, &[]);
+                    let metrics = chosen.metrics(self.kept.choice.metrics);
+                    self.comparing = Some(Comparing::new(first, second, metrics));
+                }
             },
             Side::Tune => {
                 if self.tune.show(ui, shared, commands) {
@@ -402,7 +421,7 @@ impl ResultsView {
         Widths::keep(&mut self.widths, ui.painter(), &sheet);
         let Some(widths) = &self.widths else { return };
         // Notes follow the table; where it is long they keep a strip at the lower edge.
-        let strip = if self.kept.notes { 118.0 } else { 30.0 };
+        let strip = if self.kept.notes { 100.0 } else { 30.0 };
         let room = ui.available_height() - strip - 8.0;
         grid::show(ui, widths, shared, room, commands);
         notes(ui, &sheet, &mut self.kept.notes);

@@ -212,7 +212,7 @@ fn blocks(table: &ResultTable, keys: &[(Setting, MethodColumn)], several: bool) 
             }
         }
     }
-    places.sort_by_key(|(place, _, since)| (place.0, *since));
+    places.sort_by_key(|(_, _, since)| *since);
     let mut blocks: Vec<Block> = places.into_iter().map(|(_, block, _)| block).collect();
     for block in &mut blocks {
         let mut before = String::new();

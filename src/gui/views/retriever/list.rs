@@ -13,6 +13,8 @@ use crate::report::Method;
 
 /// Points that a row is high.
 const ROW: f32 = 48.0;
+/// Rows narrower than this put their words beneath their figures.
+const NARROW: f32 = 460.0;
 /// Characters of an entry that a row looks at.
 const GLANCE: usize = 300;
 
@@ -84,14 +86,28 @@ impl List<'_> {
             plain(13.0),
             ink,
         );
+        // Where two lists share the width, the words have a line of their own beneath the figures.
+        let narrow = rect.width() < NARROW;
         let mut left = rect.left() + 50.0;
         if self.ranked.scores.is_some() {
-            self.score(ui, place.score, pos2(left, rect.top()), ink);
+            self.score(ui, place.score, pos2(left, rect.top()), ink, narrow);
             left += 76.0;
         }
-        let right = self.right_end(ui, rect, entry, rank);
-        let room = Rect::from_min_max(pos2(left, rect.top() + 6.0), pos2(right - 8.0, rect.bottom() - 4.0));
-        words(ui, room, entry, ink, colors.weak);
+        let right = self.right_end(ui, rect, entry, rank, narrow);
+        if narrow {
+            let room =
+                Rect::from_min_max(pos2(rect.left() + 16.0, rect.top() + 27.0), rect.max - vec2(26.0, 2.0));
+            one_line(
+                ui,
+                room,
+                entry.title.as_deref().filter(|title| !title.is_empty()).unwrap_or(&entry.text),
+                ink,
+            );
+        } else {
+            let room =
+                Rect::from_min_max(pos2(left, rect.top() + 6.0), pos2(right - 8.0, rect.bottom() - 4.0));
+            words(ui, room, entry, ink, colors.weak);
+        }
         response.widget_info(|| {
             let what = if retrieved { "retrieved" } else { "not retrieved" };
             let score = place.score.map(|score| format!(", score {score:.3}")).unwrap_or_default();
@@ -105,12 +121,13 @@ impl List<'_> {
         rect.center().y
     }
 
-    fn score(&self, ui: &Ui, score: Option<f64>, at: Pos2, ink: Color32) {
+    fn score(&self, ui: &Ui, score: Option<f64>, at: Pos2, ink: Color32, narrow: bool) {
         let painter = ui.painter();
         let Some(score) = score else { return };
         let font = FontId::new(13.0, FontFamily::Proportional);
         painter.text(pos2(at.x + 64.0, at.y + 15.0), Align2::RIGHT_CENTER, figure(score), font, ink);
-        let track = Rect::from_min_size(pos2(at.x, at.y + 28.0), vec2(64.0, 5.0));
+        let top = at.y + if narrow { 22.0 } else { 28.0 };
+        let track = Rect::from_min_size(pos2(at.x, top), vec2(64.0, if narrow { 3.0 } else { 5.0 }));
         painter.rect_filled(track, 2.5, colors(ui).hover);
         let mut bar = track;
         bar.set_width(64.0 * self.ranked.share(score));
@@ -118,7 +135,7 @@ impl List<'_> {
     }
 
     /// Label, date and shift, right-aligned; gives where they begin.
-    fn right_end(&self, ui: &Ui, rect: Rect, entry: &ProfileEntry, rank: usize) -> f32 {
+    fn right_end(&self, ui: &Ui, rect: Rect, entry: &ProfileEntry, rank: usize, narrow: bool) -> f32 {
         let colors = colors(ui);
         let (painter, mut right) = (ui.painter_at(rect), rect.right() - 8.0);
         let small = FontId::new(11.0, FontFamily::Proportional);
@@ -147,24 +164,26 @@ impl List<'_> {
         }
         let reference = self.ranked.sample.reference.as_deref();
         let mut begins = right;
-        for (text, y, agrees) in [
+        for (text, middle, agrees) in [
             (entry.label.as_deref(), 15.0, entry.label.as_deref() == reference),
             (entry.date.as_deref(), 33.0, false),
         ] {
             let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
+            // A narrow row has one line for both, the date before the label.
+            let (edge, y) = if narrow { (begins, 15.0) } else { (right, middle) };
             let color = if agrees { colors.text } else { colors.weak };
             let mut job = LayoutJob::simple_singleline(glance(text), small.clone(), color);
-            job.wrap = TextWrapping::truncate_at_width(100.0);
+            job.wrap = TextWrapping::truncate_at_width(if narrow { 72.0 } else { 100.0 });
             let galley = painter.layout_job(job);
             let size = galley.size();
-            let corner = pos2(right - size.x - 6.0, rect.top() + y - size.y / 2.0);
-            if y < 20.0 {
+            let corner = pos2(edge - size.x - 6.0, rect.top() + y - size.y / 2.0);
+            if middle < 20.0 {
                 let chip = Rect::from_min_size(corner, size).expand2(vec2(6.0, 2.0));
                 let stroke = Stroke::new(1.0, if agrees { colors.accent } else { colors.line });
                 painter.rect(chip, 4.0, colors.ground, stroke, eframe::egui::StrokeKind::Inside);
             }
             painter.galley(corner, galley, color);
-            begins = begins.min(corner.x - 6.0);
+            begins = begins.min(corner.x - 8.0);
         }
         begins
     }
@@ -188,6 +207,15 @@ pub(super) fn glance(text: &str) -> String {
         }
     }
     out
+}
+
+/// A text in one line.
+fn one_line(ui: &Ui, room: Rect, text: &str, ink: Color32) {
+    let font = FontId::new(13.0, FontFamily::Proportional);
+    let mut job = LayoutJob::simple_singleline(glance(text), font, ink);
+    job.wrap = TextWrapping::truncate_at_width(room.width());
+    let galley = ui.painter().layout_job(job);
+    ui.painter().galley(room.min, galley, ink);
 }
 
 /// Title and text of an entry, in two lines.

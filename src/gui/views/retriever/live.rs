@@ -123,7 +123,7 @@ impl Live {
     }
 
     fn query(&mut self, ui: &mut Ui) {
-        let Some(ranked) = self.left.value().cloned() else { return };
+        let Some(ranked) = self.left.value().or(self.right.value()).cloned() else { return };
         let colors = colors(ui);
         Frame::new()
             .fill(colors.raised)

@@ -446,3 +446,29 @@ fn published_figures_stand_beside_matching_cells_only() {
 fn marks_count_like_spreadsheets() {
     assert_eq!([0, 25, 26, 27, 701, 702].map(letters), ["a", "z", "aa", "ab", "zz", "aaa"]);
 }
+
+#[test]
+fn runs_that_are_not_done_have_their_places() {
+    let mut runs = Runs::default();
+    runs.add(Task::Lamp1, "none", 0, same, &right(9), "[1]");
+    let open = runs.add(Task::Lamp1, "bm25", 4, same, &right(18), "[1]");
+    let only = runs.add(Task::Lamp3, "bm25", 4, same, &[Some("5"), Some("4")], "5");
+    for run in runs.runs.iter_mut().filter(|run| run.id == open || run.id == only) {
+        (run.status, run.aggregate) = (RunStatus::Running, None);
+    }
+    let options = TableOptions { unfinished: true, ..TableOptions::default() };
+    let table = runs.table(&[], &options);
+    let with = block(&table);
+    assert_eq!(labels(with), ["Non-personalized", "BM25, k 4"]);
+    let row = &with.rows[0];
+    assert!(row.cells[0].is_some() && row.cells[1].is_none());
+    assert_eq!(row.waiting, [vec![], vec![open]]);
+    let last = with.rows.last().unwrap();
+    assert_eq!((last.task, last.waiting[1].as_slice()), (Task::Lamp3, &[only][..]));
+    assert!(table.notes.is_empty(), "{:?}", table.notes);
+    // Without them nothing of it is seen, but in a note.
+    let table = runs.table(&[], &TableOptions::default());
+    assert_eq!(labels(block(&table)), ["Non-personalized"]);
+    assert!(block(&table).rows.iter().all(|row| row.waiting.iter().all(Vec::is_empty)));
+    assert_eq!(table.notes, [Note::Unfinished { runs: 2 }]);
+}

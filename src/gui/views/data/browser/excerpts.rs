@@ -30,9 +30,16 @@ pub(super) struct Excerpts {
 }
 
 impl Excerpts {
-    /// Says what is visible.
-    pub fn see(&mut self, rows: Range<usize>) {
+    /// Says what is visible; tells whether something of it is to be read yet.
+    pub fn see(&mut self, rows: Range<usize>) -> bool {
         self.seen = rows;
+        self.job.is_none() && self.missing().is_some()
+    }
+
+    /// The first visible page that was not read.
+    fn missing(&self) -> Option<usize> {
+        let pages = self.seen.start / PAGE..self.seen.end.div_ceil(PAGE);
+        pages.into_iter().find(|page| !self.pages.contains_key(page))
     }
 
     /// The beginning of a sample; `None` until it is read.
@@ -44,9 +51,9 @@ impl Excerpts {
     pub fn logic(&mut self, ctx: &egui::Context, dataset: &Dataset) {
         if let Some(outcome) = self.job.as_mut().and_then(|(_, job)| job.poll())
             && let Some((page, _)) = self.job.take()
-            && let Ok(Ok(read)) = outcome
         {
-            self.pages.insert(page, read);
+            // One that cannot be read is not read again and again.
+            self.pages.insert(page, outcome.ok().and_then(Result::ok).unwrap_or_default());
             self.order.push_back(page);
             if self.order.len() > KEPT
                 && let Some(oldest) = self.order.pop_front()

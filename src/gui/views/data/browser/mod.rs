@@ -215,20 +215,23 @@ impl Browser {
             kit::cut(ui, theme::section(&self.title));
             kit::cut(ui, theme::weak(ui, &self.caption));
         });
-        if let Some(checked) = checked.filter(|checked| !checked.findings.is_empty()) {
-            let (_, _, found) = super::list::found_words(ui, checked.counts);
-            if about::fold(ui, &mut self.findings_open, &format!("Findings: {found}")) {
-                let mut jump = None;
-                let height = (ui.available_height() * 0.4).max(120.0);
-                egui::ScrollArea::vertical().id_salt("findings").max_height(height).show(ui, |ui| {
-                    jump = findings::list(ui, &checked.findings, |id| self.dataset.position(id));
-                });
-                if let Some(sample) = jump {
-                    self.query.clear();
-                    self.choose(sample);
+        // In a place of its own: the fields below keep the keys when a check ends meanwhile.
+        ui.scope(|ui| {
+            if let Some(checked) = checked.filter(|checked| !checked.findings.is_empty()) {
+                let (_, _, found) = super::table::found_words(ui, checked.counts);
+                if about::fold(ui, &mut self.findings_open, &format!("Findings: {found}")) {
+                    let mut jump = None;
+                    let height = (ui.available_height() * 0.4).max(120.0);
+                    egui::ScrollArea::vertical().id_salt("findings").max_height(height).show(ui, |ui| {
+                        jump = findings::list(ui, &checked.findings, |id| self.dataset.position(id));
+                    });
+                    if let Some(sample) = jump {
+                        self.query.clear();
+                        self.choose(sample);
+                    }
                 }
             }
-        }
+        });
         if self.dataset.is_empty() {
             let text = "None of its records can be used; the findings say why.";
             kit::empty(ui, icons::FILE_TEXT, "No samples", text, None);

@@ -35,7 +35,7 @@ impl Browser {
         let width = ui.available_width();
         let hint = "Search samples and profiles";
         let before = self.query.clone();
-        let response = kit::search_field(ui, &mut self.query, hint, width + 12.0);
+        let response = kit::search_field(ui, &mut self.query, hint, width + 17.0);
         if std::mem::take(&mut self.focus_search) {
             response.request_focus();
         }
@@ -53,6 +53,7 @@ impl Browser {
                 let mut on = self.scope == scope;
                 if kit::chip(ui, &mut on, words) {
                     self.scope = scope;
+                    self.hit = None;
                 }
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| self.go_to(ui));
@@ -61,7 +62,7 @@ impl Browser {
             let text = format!("No sample has the id {}.", words::beginning(id, 60).0);
             ui.label(egui::RichText::new(text).color(colors(ui).danger));
         }
-        self.readiness(ui);
+        ui.scope(|ui| self.readiness(ui));
         if self.found().is_some() {
             self.found_list(ui, shared);
         } else {
@@ -73,15 +74,16 @@ impl Browser {
     fn readiness(&mut self, ui: &mut Ui) {
         if let Some(reading) = self.index.pending() {
             let words = "Making the search ready";
-            ui.label(theme::caption(ui, format!("{words}\u{2026}")));
-            let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
             ui.horizontal(|ui| {
-                let width = ui.available_width() - 90.0;
-                kit::progress(ui, part, width.max(60.0), words).on_hover_text(&*reading.step);
-                if kit::quiet(ui, icons::X, "Cancel").clicked() {
-                    self.index.cancel();
-                }
+                ui.label(theme::caption(ui, format!("{words}\u{2026}")));
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    if kit::icon_button(ui, icons::X, "Cancel making the search ready").clicked() {
+                        self.index.cancel();
+                    }
+                });
             });
+            let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
+            kit::progress(ui, part, ui.available_width(), words).on_hover_text(&*reading.step);
             ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
         } else if let Some(trouble) = self.index.trouble() {
             let canceled = trouble.0 == crate::jobs::Canceled.to_string();
@@ -141,7 +143,10 @@ impl Browser {
                 }
             }
         });
-        self.excerpts.see(seen);
+        if self.excerpts.see(seen) {
+            // They are asked for before the next frame.
+            ui.ctx().request_repaint();
+        }
         if let Some(sample) = clicked {
             self.choose(sample);
             self.reveal = false;

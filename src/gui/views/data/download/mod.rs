@@ -17,6 +17,9 @@ use crate::gui::views::Cx;
 use crate::lamp::{Setting, Split, Task};
 use work::{Download, FileState};
 
+/// The names of choices, points wide.
+const NAME: f32 = 84.0;
+
 /// What is asked for, as it is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -191,7 +194,7 @@ impl DownloadPage {
     fn form(&mut self, ui: &mut Ui) {
         chips(ui, "Tasks", &Task::ALL, &mut self.tasks, |task| task.id());
         ui.horizontal(|ui| {
-            ui.add_space(158.0);
+            ui.add_space(NAME + 8.0);
             let names: Vec<&str> =
                 Task::ALL.into_iter().filter(|task| self.tasks.contains(task)).map(Task::name).collect();
             let said =
@@ -229,13 +232,15 @@ impl DownloadPage {
         kit::card(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.label(theme::strong("License"));
-            let mut terms = TERMS.replace('\n', " ");
+            let mut terms = vec![TERMS];
             if self.tasks.contains(&Task::Lamp6) {
-                terms.push_str("\n\n");
-                terms.push_str(&TERMS_LAMP_6.replace('\n', " "));
+                terms.push(TERMS_LAMP_6);
             }
-            let terms = terms.replace("  ", " ");
-            ui.add(egui::Label::new(terms).wrap().selectable(true));
+            for terms in terms {
+                // Their lines are broken for a terminal.
+                let flowing = terms.split_whitespace().collect::<Vec<_>>().join(" ");
+                ui.add(egui::Label::new(flowing).wrap().selectable(true));
+            }
             ui.checkbox(&mut self.accepted, "I accept these terms");
         });
         let count = self.files().len();
@@ -258,7 +263,10 @@ impl DownloadPage {
             } else {
                 ""
             };
-            ui.label(theme::caption(ui, missing));
+            match missing {
+                "" => kit::cut(ui, theme::caption(ui, format!("From {}", self.address.trim()))),
+                missing => ui.label(theme::caption(ui, missing)),
+            };
         });
     }
 
@@ -384,7 +392,7 @@ fn chips<T: PartialEq + Copy>(
     words: impl Fn(T) -> &'static str,
 ) {
     ui.horizontal(|ui| {
-        let (rect, _) = ui.allocate_exact_size(vec2(150.0, 24.0), egui::Sense::hover());
+        let (rect, _) = ui.allocate_exact_size(vec2(NAME, 24.0), egui::Sense::hover());
         let align = egui::Layout::left_to_right(egui::Align::Center);
         ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(align)).label(theme::weak(ui, name));
         ui.spacing_mut().item_spacing.x = 4.0;
