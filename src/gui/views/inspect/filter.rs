@@ -192,9 +192,16 @@ impl Needle {
 pub(super) struct Order {
     /// Numbers of rows.
     pub rows: Vec<u32>,
+    /// Where each row stands among them, `u32::MAX` where it is not listed.
+    places: Vec<u32>,
 }
 
 impl Order {
+    /// Where a row is listed.
+    pub(super) fn place(&self, row: usize) -> Option<usize> {
+        self.places.get(row).filter(|&&place| place != u32::MAX).map(|&place| place as usize)
+    }
+
     /// Filters and sorts. `matches` are of the form's search, `None` where it is empty.
     pub(super) fn of(
         rows: &Rows,
@@ -250,7 +257,13 @@ impl Order {
             Sort::Profile => by_number(&|row| f64::from(rows.profile(row)), &mut kept),
         }
         cancel.check()?;
-        Ok(Self { rows: kept })
+        let mut places = vec![u32::MAX; rows.len()];
+        for (place, &row) in kept.iter().enumerate() {
+            if let Some(of_row) = places.get_mut(row as usize) {
+                *of_row = place as u32;
+            }
+        }
+        Ok(Self { rows: kept, places })
     }
 }
 

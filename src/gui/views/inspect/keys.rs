@@ -74,7 +74,7 @@ impl InspectView {
         if count == 0 {
             return;
         }
-        let place = match self.list.place(&listed, self.selected) {
+        let place = match listed.place(self.selected) {
             Some(place) => place.saturating_add_signed(by).min(count - 1),
             None => 0,
         };

@@ -99,7 +99,7 @@ impl InspectView {
     fn title(&mut self, ui: &mut Ui, shown: &Shown, shared: &Shared, commands: &mut Vec<Command>) {
         let prediction = &shown.side.prediction;
         let listed = self.listed().cloned();
-        let place = listed.as_ref().and_then(|listed| self.list.place(listed, Some(shown.position)));
+        let place = listed.as_ref().and_then(|listed| listed.place(Some(shown.position)));
         let count = listed.as_ref().map_or(0, |listed| listed.order.rows.len());
         ui.horizontal(|ui| {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

@@ -27,26 +27,8 @@ pub(super) struct ListState {
     pub typing: bool,
     /// Something had the keys when the last frame was drawn.
     pub had_focus: bool,
-    /// Of which list and which position the place below is.
-    placed: Option<(Arc<Listed>, Option<u32>, Option<usize>)>,
     offset: f32,
     height: f32,
-}
-
-impl ListState {
-    /// Where a position stands in the list. Looked for once, not each frame.
-    pub(super) fn place(&mut self, listed: &Arc<Listed>, position: Option<u32>) -> Option<usize> {
-        if let Some((known, selected, place)) = &self.placed
-            && Arc::ptr_eq(known, listed)
-            && *selected == position
-        {
-            return *place;
-        }
-        let row = position.and_then(|position| listed.rows.row_of(position));
-        let place = row.and_then(|row| listed.order.rows.iter().position(|&other| other as usize == row));
-        self.placed = Some((Arc::clone(listed), position, place));
-        place
-    }
 }
 
 impl InspectView {
@@ -152,7 +134,7 @@ impl InspectView {
         heads(ui, metric, third);
         let rows = &listed.order.rows;
         let total = rows.len() as f64 * f64::from(ROW);
-        let place = self.list.place(listed, self.selected);
+        let place = listed.place(self.selected);
         let mut area = ScrollArea::vertical().auto_shrink(false).id_salt("inspect-samples");
         if std::mem::take(&mut self.list.bring)
             && let Some(place) = place

@@ -105,6 +105,13 @@ struct Listed {
     task: crate::lamp::Task,
 }
 
+impl Listed {
+    /// Where a position stands in the list.
+    fn place(&self, position: Option<u32>) -> Option<usize> {
+        self.order.place(self.rows.row_of(position?)?)
+    }
+}
+
 impl InspectView {
     /// The screen as it was left.
     pub fn new(memory: &Memory) -> Self {
@@ -313,7 +320,7 @@ impl InspectView {
         let Some(pair) = self.pair() else { return };
         let form = self.form();
         let Some(listed) = self.order.value_of(&(pair, form)).cloned() else { return };
-        let place = self.list.place(&listed, self.selected);
+        let place = listed.place(self.selected);
         if place.is_none() && !listed.order.rows.is_empty() {
             self.selected = listed.order.rows.first().map(|&row| listed.rows.position(row as usize));
             self.list.bring = true;
