@@ -20,7 +20,6 @@ use crate::lamp::Task;
 use crate::prompt::{Preset, PromptMode, Template};
 use crate::run::experiment::PromptSettings;
 
-
 /// Where a template comes from, as the segmented choice shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {

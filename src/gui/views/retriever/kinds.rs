@@ -146,7 +146,9 @@ pub(super) fn read_k(text: &str) -> Result<Vec<usize>, String> {
             Ok(k) if all.contains(&k) => {}
             Ok(k) => all.push(k),
             Err(_) => {
-                return Err(format!("`{part}` is not a number of entries. Give whole numbers, such as 1, 4."));
+                return Err(format!(
+                    "`{part}` is not a number of entries. Give whole numbers, such as 1, 4."
+                ));
             }
         }
     }

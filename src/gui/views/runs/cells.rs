@@ -16,7 +16,13 @@ use crate::run::series::Purpose;
 use crate::run::{Phase, RunProgress};
 
 /// The experiment at work.
-pub(super) fn active(ui: &mut Ui, active: &Active, shared: &Shared, height: f32, commands: &mut Vec<Command>) {
+pub(super) fn active(
+    ui: &mut Ui,
+    active: &Active,
+    shared: &Shared,
+    height: f32,
+    commands: &mut Vec<Command>,
+) {
     let board = active.board();
     let progress = active.progress();
     kit::card(ui, |ui| {
@@ -87,11 +93,19 @@ pub(super) fn asides(ui: &mut Ui, board: &Board) {
     if count == 0 {
         return;
     }
-    egui::CollapsingHeader::new(theme::caption(ui, format!("{count} remarks"))).id_salt("remarks").show(ui, |ui| {
-        for text in board.refused.iter().map(|text| format!("Left out: {text}")).chain(board.notes.iter().cloned()) {
-            ui.add(egui::Label::new(theme::caption(ui, text)).wrap().selectable(true));
-        }
-    });
+    egui::CollapsingHeader::new(theme::caption(ui, format!("{count} remarks"))).id_salt("remarks").show(
+        ui,
+        |ui| {
+            for text in board
+                .refused
+                .iter()
+                .map(|text| format!("Left out: {text}"))
+                .chain(board.notes.iter().cloned())
+            {
+                ui.add(egui::Label::new(theme::caption(ui, text)).wrap().selectable(true));
+            }
+        },
+    );
 }
 
 /// A line for each cell.
@@ -308,13 +322,18 @@ fn spark(ui: &mut Ui, points: &[(f32, f32)], words: &str) {
         low = low.min(*value);
         high = high.max(*value);
     }
-    let (first, last) = (points.first().map_or(0.0, |point| point.0), points.last().map_or(0.0, |point| point.0));
+    let (first, last) =
+        (points.first().map_or(0.0, |point| point.0), points.last().map_or(0.0, |point| point.0));
     if points.len() > 1 && last > first {
         let span = if high > low { high - low } else { 1.0 };
-        let inner = Rect::from_min_max(pos2(rect.left(), rect.top() + 2.0), pos2(rect.right(), rect.bottom() - 2.0));
+        let inner =
+            Rect::from_min_max(pos2(rect.left(), rect.top() + 2.0), pos2(rect.right(), rect.bottom() - 2.0));
         let at = |(x, y): &(f32, f32)| {
             let y = if high > low { (y - low) / span } else { 0.5 };
-            pos2(inner.left() + inner.width() * (x - first) / (last - first), inner.bottom() - inner.height() * y)
+            pos2(
+                inner.left() + inner.width() * (x - first) / (last - first),
+                inner.bottom() - inner.height() * y,
+            )
         };
         let line: Vec<egui::Pos2> = points.iter().map(at).collect();
         ui.painter().add(egui::Shape::line(line, Stroke::new(1.5, colors(ui).weak)));
@@ -343,11 +362,11 @@ pub(super) fn queue(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
     let title = if waiting.len() == 1 { "1 waits".to_owned() } else { format!("{} wait", waiting.len()) };
     egui::CollapsingHeader::new(theme::strong(title)).id_salt("queue").default_open(true).show(ui, |ui| {
         let height = (waiting.len() as f32 * ROW).min(4.0 * ROW);
-        egui::ScrollArea::vertical().id_salt("queue rows").max_height(height).auto_shrink([false, true]).show_rows(
-            ui,
-            ROW,
-            waiting.len(),
-            |ui, rows| {
+        egui::ScrollArea::vertical()
+            .id_salt("queue rows")
+            .max_height(height)
+            .auto_shrink([false, true])
+            .show_rows(ui, ROW, waiting.len(), |ui, rows| {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 for queued in waiting.get(rows).unwrap_or_default() {
                     ui.horizontal(|ui| {
@@ -360,8 +379,7 @@ pub(super) fn queue(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
                         kit::cut(ui, queued.name.as_str());
                     });
                 }
-            },
-        );
+            });
     });
 }
 
@@ -375,19 +393,19 @@ pub(super) fn finished(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>
     let open = shared.runner.active().is_none();
     egui::CollapsingHeader::new(theme::strong(title)).id_salt("ended").default_open(open).show(ui, |ui| {
         let height = (all.len() as f32 * ROW).min(4.0 * ROW);
-        egui::ScrollArea::vertical().id_salt("ended rows").max_height(height).auto_shrink([false, true]).show_rows(
-            ui,
-            ROW,
-            all.len(),
-            |ui, rows| {
+        egui::ScrollArea::vertical()
+            .id_salt("ended rows")
+            .max_height(height)
+            .auto_shrink([false, true])
+            .show_rows(ui, ROW, all.len(), |ui, rows| {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 for number in rows {
-                    if let Some(finished) = all.len().checked_sub(number + 1).and_then(|place| all.get(place)) {
+                    if let Some(finished) = all.len().checked_sub(number + 1).and_then(|place| all.get(place))
+                    {
                         ended(ui, finished, commands);
                     }
                 }
-            },
-        );
+            });
     });
 }
 
@@ -397,21 +415,38 @@ fn ended(ui: &mut Ui, finished: &Finished, commands: &mut Vec<Command>) {
         let colors = colors(ui);
         let runs = finished.runs();
         let (icon, color, words, details) = match &finished.outcome {
-            Err(trouble) => (icons::X_CIRCLE, colors.danger, "could not be run".to_owned(), Some(trouble.0.clone())),
+            Err(trouble) => {
+                (icons::X_CIRCLE, colors.danger, "could not be run".to_owned(), Some(trouble.0.clone()))
+            }
             Ok(outcome) if outcome.canceled => {
                 let of = finished.board.cells.len();
-                (icons::STOP, colors.weak, format!("stopped after {} of {of} runs", finished.board.ended()), None)
+                (
+                    icons::STOP,
+                    colors.weak,
+                    format!("stopped after {} of {of} runs", finished.board.ended()),
+                    None,
+                )
             }
             Ok(outcome) if !outcome.failures.is_empty() || !finished.board.changed.is_empty() => {
                 let failures = outcome.failures.iter().map(|failure| crate::run::in_full(&failure.error));
                 let lines: Vec<String> = failures.chain(finished.board.changed.iter().cloned()).collect();
                 let count = lines.len();
                 let plural = if count == 1 { "" } else { "s" };
-                (icons::WARNING, colors.warning, format!("{count} run{plural} not run"), Some(lines.join("\n")))
+                (
+                    icons::WARNING,
+                    colors.warning,
+                    format!("{count} run{plural} not run"),
+                    Some(lines.join("\n")),
+                )
             }
             Ok(outcome) if outcome.has_failed_samples() => {
                 let failed: u64 = outcome.runs.iter().map(|run| run.totals.failed).sum();
-                (icons::WARNING, colors.warning, format!("{} runs, {failed} samples failed", runs.len()), None)
+                (
+                    icons::WARNING,
+                    colors.warning,
+                    format!("{} runs, {failed} samples failed", runs.len()),
+                    None,
+                )
             }
             Ok(outcome) if outcome.runs.iter().any(|run| run.status != RunStatus::Done) => {
                 let count = outcome.runs.iter().filter(|run| run.status != RunStatus::Done).count();
@@ -421,7 +456,9 @@ fn ended(ui: &mut Ui, finished: &Finished, commands: &mut Vec<Command>) {
         };
         ui.label(egui::RichText::new(icon).color(color));
         ui.label(theme::strong(finished.name.as_str()));
-        if !runs.is_empty() && kit::icon_button(ui, icons::CHART_BAR, &format!("Results of {}", finished.name)).clicked() {
+        if !runs.is_empty()
+            && kit::icon_button(ui, icons::CHART_BAR, &format!("Results of {}", finished.name)).clicked()
+        {
             commands.push(Command::ShowResults(runs));
         }
         let first = details.as_ref().and_then(|details| details.lines().next().map(ToOwned::to_owned));

@@ -31,7 +31,11 @@ impl Log {
             return;
         }
         let path = shared.places.store.clone();
-        if !self.events.is_pending() && shared.store.runs.is_empty() && self.events.value().is_none() && !path.exists() {
+        if !self.events.is_pending()
+            && shared.store.runs.is_empty()
+            && self.events.value().is_none()
+            && !path.exists()
+        {
             return;
         }
         let store = path.clone();
@@ -65,29 +69,36 @@ impl Log {
             ui.label(theme::weak(ui, "Nothing has happened yet."));
             return;
         };
-        ScrollArea::vertical().id_salt("log").auto_shrink(false).show_rows(ui, ROW, events.len(), |ui, rows| {
-            ui.spacing_mut().item_spacing.y = 0.0;
-            for number in rows {
-                let Some(event) = events.len().checked_sub(number + 1).and_then(|place| events.get(place)) else {
-                    continue;
-                };
-                ui.horizontal(|ui| {
-                    ui.set_height(ROW);
-                    let colors = colors(ui);
-                    let (icon, color) = match event.kind {
-                        EventKind::Life => (icons::CLOCK, colors.weak),
-                        EventKind::Notice => (icons::INFO, colors.weak),
-                        EventKind::Failure => (icons::WARNING_CIRCLE, colors.danger),
-                        EventKind::Store => (icons::HARD_DRIVES, colors.weak),
+        ScrollArea::vertical().id_salt("log").auto_shrink(false).show_rows(
+            ui,
+            ROW,
+            events.len(),
+            |ui, rows| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                for number in rows {
+                    let Some(event) =
+                        events.len().checked_sub(number + 1).and_then(|place| events.get(place))
+                    else {
+                        continue;
                     };
-                    ui.label(theme::caption(ui, moment(event.at_ms)));
-                    ui.label(egui::RichText::new(icon).color(color));
-                    if let Some(run) = event.run {
-                        ui.label(theme::weak(ui, format!("Run {}", run.0)));
-                    }
-                    kit::cut(ui, event.text.as_str());
-                });
-            }
-        });
+                    ui.horizontal(|ui| {
+                        ui.set_height(ROW);
+                        let colors = colors(ui);
+                        let (icon, color) = match event.kind {
+                            EventKind::Life => (icons::CLOCK, colors.weak),
+                            EventKind::Notice => (icons::INFO, colors.weak),
+                            EventKind::Failure => (icons::WARNING_CIRCLE, colors.danger),
+                            EventKind::Store => (icons::HARD_DRIVES, colors.weak),
+                        };
+                        ui.label(theme::caption(ui, moment(event.at_ms)));
+                        ui.label(egui::RichText::new(icon).color(color));
+                        if let Some(run) = event.run {
+                            ui.label(theme::weak(ui, format!("Run {}", run.0)));
+                        }
+                        kit::cut(ui, event.text.as_str());
+                    });
+                }
+            },
+        );
     }
 }

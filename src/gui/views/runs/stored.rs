@@ -86,7 +86,8 @@ impl Stored {
             }
             self.marked.retain(|run| of_id(&store.runs, *run).is_some());
         }
-        let words: Vec<String> = self.search.to_lowercase().split_whitespace().map(ToOwned::to_owned).collect();
+        let words: Vec<String> =
+            self.search.to_lowercase().split_whitespace().map(ToOwned::to_owned).collect();
         let wanted = |run: &RunRecord| match self.filter {
             Filter::All => true,
             Filter::Open => run.status != RunStatus::Done,
@@ -148,7 +149,11 @@ impl Stored {
             ui.label(theme::caption(ui, words));
             if !self.marked.is_empty() {
                 let count = self.marked.len();
-                let words = if count == 1 { "Delete 1 run\u{2026}".to_owned() } else { format!("Delete {count} runs\u{2026}") };
+                let words = if count == 1 {
+                    "Delete 1 run\u{2026}".to_owned()
+                } else {
+                    format!("Delete {count} runs\u{2026}")
+                };
                 if kit::button_if(ui, self.job.is_none(), icons::TRASH, &words).clicked() {
                     self.asked = Some(self.marked.iter().copied().collect());
                 }
@@ -183,7 +188,11 @@ impl Stored {
                 ui.label(theme::strong(what));
                 ui.label(theme::weak(ui, "That cannot be taken back."));
                 if busy > 0 {
-                    let words = if busy == 1 { "One is being worked on and stays.".to_owned() } else { format!("{busy} are being worked on and stay.") };
+                    let words = if busy == 1 {
+                        "One is being worked on and stays.".to_owned()
+                    } else {
+                        format!("{busy} are being worked on and stay.")
+                    };
                     ui.label(theme::weak(ui, words));
                 }
                 let all = if records.len() == 1 { "Delete it".to_owned() } else { "Delete them".to_owned() };
@@ -204,29 +213,33 @@ impl Stored {
             self.marked.remove(run);
         }
         let (path, wake) = (shared.places.store.clone(), ctx.clone());
-        self.job = Some(Job::start("delete runs", move || wake.request_repaint(), move |cancel, progress| {
-            let mut store = Store::open(&path)?;
-            let mut deleted = Deleted { runs: 0, refused: Vec::new() };
-            progress.start("deleting", runs.len() as u64);
-            for run in runs {
-                if cancel.is_canceled() {
-                    break;
-                }
-                match store.delete(run) {
-                    Ok(()) => deleted.runs += 1,
-                    // Gone already is as good.
-                    Err(StoreError::GoneRun { .. }) => {}
-                    Err(error @ StoreError::InUse { .. }) => {
-                        deleted.refused.push(format!("Run {}: {}", run.0, crate::run::in_full(&error)));
+        self.job = Some(Job::start(
+            "delete runs",
+            move || wake.request_repaint(),
+            move |cancel, progress| {
+                let mut store = Store::open(&path)?;
+                let mut deleted = Deleted { runs: 0, refused: Vec::new() };
+                progress.start("deleting", runs.len() as u64);
+                for run in runs {
+                    if cancel.is_canceled() {
+                        break;
                     }
-                    Err(error) => return Err(error.into()),
+                    match store.delete(run) {
+                        Ok(()) => deleted.runs += 1,
+                        // Gone already is as good.
+                        Err(StoreError::GoneRun { .. }) => {}
+                        Err(error @ StoreError::InUse { .. }) => {
+                            deleted.refused.push(format!("Run {}: {}", run.0, crate::run::in_full(&error)));
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                    progress.add(1);
                 }
-                progress.add(1);
-            }
-            // Room that is not given back now is used by the next run.
-            let _ = store.give_back(cancel, progress);
-            Ok(deleted)
-        }));
+                // Room that is not given back now is used by the next run.
+                let _ = store.give_back(cancel, progress);
+                Ok(deleted)
+            },
+        ));
     }
 
     /// The rows.
@@ -270,7 +283,9 @@ impl Stored {
             .body(|body| {
                 let rows = std::mem::take(&mut self.rows);
                 body.rows(ROW, rows.len(), |mut row| {
-                    let Some(run) = rows.get(row.index()).and_then(|place| store.runs.get(*place)) else { return };
+                    let Some(run) = rows.get(row.index()).and_then(|place| store.runs.get(*place)) else {
+                        return;
+                    };
                     self.row(&mut row, run, shared, wide, commands);
                 });
                 self.rows = rows;
@@ -280,13 +295,17 @@ impl Stored {
     fn mark_all(&mut self, ui: &mut Ui, store: &Snapshot) {
         let mut all = !self.rows.is_empty()
             && self.marked.len() >= self.rows.len()
-            && self.rows.iter().all(|place| store.runs.get(*place).is_some_and(|run| self.marked.contains(&run.id)));
+            && self
+                .rows
+                .iter()
+                .all(|place| store.runs.get(*place).is_some_and(|run| self.marked.contains(&run.id)));
         let response = ui.checkbox(&mut all, "");
         kit::named(&response, egui::Role::CheckBox, true, "Mark all that are listed");
         if response.changed() {
             self.marked.clear();
             if all {
-                self.marked = self.rows.iter().filter_map(|place| store.runs.get(*place)).map(|run| run.id).collect();
+                self.marked =
+                    self.rows.iter().filter_map(|place| store.runs.get(*place)).map(|run| run.id).collect();
             }
         }
     }
@@ -304,7 +323,12 @@ impl Stored {
             let mut marked = self.marked.contains(&run.id);
             let response = ui.checkbox(&mut marked, "");
             response.widget_info(|| {
-                egui::WidgetInfo::selected(egui::Role::CheckBox, true, marked, format!("Mark run {}", run.id.0))
+                egui::WidgetInfo::selected(
+                    egui::Role::CheckBox,
+                    true,
+                    marked,
+                    format!("Mark run {}", run.id.0),
+                )
             });
             if response.changed() {
                 if marked {
@@ -337,7 +361,9 @@ impl Stored {
         let claimed = self.claimed.contains(&run.id);
         row.col(|ui| {
             let (status, words) = match run.status {
-                RunStatus::Done if run.totals.failed > 0 => (RunStatus::Done, format!("{} failed", run.totals.failed)),
+                RunStatus::Done if run.totals.failed > 0 => {
+                    (RunStatus::Done, format!("{} failed", run.totals.failed))
+                }
                 _ if here => (RunStatus::Running, "running".to_owned()),
                 _ if claimed => (RunStatus::Running, "in another program".to_owned()),
                 RunStatus::Running => (RunStatus::Interrupted, "broken off".to_owned()),
@@ -350,7 +376,8 @@ impl Stored {
             if let Some(reason) = &run.reason {
                 response.on_hover_text(reason);
             } else if claimed && !here {
-                response.on_hover_text("Another program works on it; it can be resumed here when that has ended");
+                response
+                    .on_hover_text("Another program works on it; it can be resumed here when that has ended");
             }
         });
         if wide {
@@ -372,7 +399,9 @@ impl Stored {
             commands.push(Command::ShowResults(vec![run.id]));
         }
         let some = run.totals.done > 0;
-        if kit::icon_button_if(ui, some, icons::LIST_MAGNIFYING_GLASS, &format!("Inspect run {number}")).clicked() {
+        if kit::icon_button_if(ui, some, icons::LIST_MAGNIFYING_GLASS, &format!("Inspect run {number}"))
+            .clicked()
+        {
             commands.push(Command::Inspect(Inspection { run: run.id, position: None, against: None }));
         }
         let experiment = self.experiments.get(&run.id).copied();
@@ -392,7 +421,9 @@ impl Stored {
                 false => Command::RetryFailed { experiment, runs: vec![run.id] },
             });
         }
-        if kit::icon_button_if(ui, !busy && self.job.is_none(), icons::TRASH, &format!("Delete run {number}")).clicked() {
+        if kit::icon_button_if(ui, !busy && self.job.is_none(), icons::TRASH, &format!("Delete run {number}"))
+            .clicked()
+        {
             commands.push(Command::DeleteRuns(vec![run.id]));
         }
     }
@@ -406,11 +437,7 @@ pub(super) fn is_broken_off(run: &RunRecord) -> bool {
 /// Whether this window works on the run.
 fn is_here(run: &RunRecord, shared: &Shared) -> bool {
     shared.runner.active().is_some_and(|active| {
-        active
-            .board()
-            .cells
-            .iter()
-            .any(|cell| cell.state == CellState::Running && cell.key == run.key)
+        active.board().cells.iter().any(|cell| cell.state == CellState::Running && cell.key == run.key)
     })
 }
 
