@@ -53,6 +53,17 @@ fn edit(window: &mut Window, change: impl FnOnce(&mut Experiment)) {
     window.harness.step();
 }
 
+/// Clicks what may lie further down in the panel.
+fn click_below(window: &mut Window, label: &str) {
+    window.wait(label);
+    window.harness.get_by_label(label).scroll_to_me();
+    // The panel takes a few frames to get there.
+    for _ in 0..30 {
+        window.harness.step();
+    }
+    window.click(label);
+}
+
 /// Types into the field of this label in the place of what is there.
 fn put(window: &mut Window, label: &str, text: &str) {
     window.type_into(label, "");
@@ -256,7 +267,7 @@ fn a_gguf_file_has_settings_of_its_own() {
     window.click("As it is");
     window
         .until("no chat", |window| !draft(window).models[0].chat && draft(window).models[0].system.is_none());
-    window.click("Read the tokenizer.json beside the file");
+    click_below(&mut window, "Read the tokenizer.json beside the file");
     window.until("beside", |window| draft(window).models[0].tokenizer_beside);
     // Four beams for all are none for this one.
     edit(&mut window, |experiment| experiment.generation.beams = Some(4));
@@ -310,7 +321,7 @@ fn generation_settings_are_checked_at_their_fields() {
     // What another change undoes is shown as it is then.
     window.push(Command::Undo);
     window.harness.step();
-    window.click("Back to the benchmark\u{2019}s");
+    click_below(&mut window, "Back to the benchmark\u{2019}s");
     window.until("nothing is said", |window| draft(window).generation.is_empty());
 }
 
