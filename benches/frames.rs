@@ -125,8 +125,8 @@ fn write(path: &std::path::Path, done: &AtomicBool) {
 fn wander(harness: &Harness<'_, App>, frame: usize) {
     let turn = frame as f32 * 0.05;
     harness.hover_at(pos2(640.0 + 380.0 * turn.cos(), 380.0 + 260.0 * (turn * 0.7).sin()));
-    if frame % 3 == 0 {
-        let down = if (frame / 120) % 2 == 0 { -40.0 } else { 40.0 };
+    if frame.is_multiple_of(3) {
+        let down = if (frame / 120).is_multiple_of(2) { -40.0 } else { 40.0 };
         harness.event(Event::MouseWheel {
             unit: MouseWheelUnit::Point,
             delta: vec2(0.0, down),

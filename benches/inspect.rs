@@ -84,7 +84,7 @@ fn main() {
 fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let head = digits.len() % 3;
-    let parts = digits[head..].as_bytes().chunks(3).map(|part| String::from_utf8_lossy(part).into_owned());
+    let parts = digits.as_bytes()[head..].chunks(3).map(|part| String::from_utf8_lossy(part).into_owned());
     let first = (head > 0).then(|| digits[..head].to_owned());
     first.into_iter().chain(parts).collect::<Vec<_>>().join(",")
 }
@@ -190,7 +190,7 @@ impl Screen {
 
 /// Two runs over the same samples, as many rows in the first, a tenth in the second; those of the last time if there are.
 fn filled(path: &Path, rows: usize) -> [RunId; 2] {
-    let known = path.exists().then(|| Reader::open(path).unwrap().runs().unwrap()).unwrap_or_default();
+    let known = if path.exists() { Reader::open(path).unwrap().runs().unwrap() } else { Vec::new() };
     if let [one, other] = &known[..]
         && one.totals.done == rows as u64
     {
@@ -266,7 +266,7 @@ fn prediction(number: usize, position: u32) -> Prediction {
     row.reference = Some(label(reference));
     row.score = Some(score);
     row.parsed = true;
-    row.fell_back = position % 97 == 0;
+    row.fell_back = position.is_multiple_of(97);
     row.prompt =
         Some(PromptText { text: "Which category is the article of?".to_owned(), report: "{}".to_owned() });
     row

@@ -5,7 +5,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -198,18 +198,12 @@ impl<T: Send + 'static> Job<T> {
 impl<T> Job<T> {
     /// The outcome, once; `None` while the work goes on, and after it was fetched.
     pub fn poll(&mut self) -> Option<Result<T, JobError>> {
-        match self.outcome.try_recv() {
-            Ok(outcome) => Some(outcome),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.outcome.try_recv().ok()
     }
 
     /// Waits for the outcome for so long at most.
     pub fn wait(&mut self, limit: Duration) -> Option<Result<T, JobError>> {
-        match self.outcome.recv_timeout(limit) {
-            Ok(outcome) => Some(outcome),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.outcome.recv_timeout(limit).ok()
     }
 
     /// Asks the work to stop.

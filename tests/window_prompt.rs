@@ -77,13 +77,8 @@ fn copied(window: &Window) -> Option<String> {
 /// Clicks *Copy prompt* and gives what is on the clipboard.
 fn copy(window: &mut Window) -> String {
     window.click("Copy prompt");
-    for _ in 0..4 {
-        if let Some(text) = copied(window) {
-            return text;
-        }
-        window.harness.step();
-    }
-    panic!("nothing was copied");
+    window.until("something on the clipboard", |window| copied(window).is_some());
+    copied(window).unwrap()
 }
 
 #[test]

@@ -300,7 +300,7 @@ impl App {
             Command::Pause(paused) => self.shared.runner.pause(paused),
             Command::Cancel(id) => self.shared.runner.cancel(id),
             Command::DeleteRuns(_) | Command::Inspect(_) | Command::ShowResults(_) => {
-                self.to_screen(command);
+                self.hand_on(command);
             }
             Command::SetTheme(theme) => {
                 self.shared.theme = theme;
@@ -333,7 +333,7 @@ impl App {
     }
 
     /// Commands that a screen carries out by itself.
-    fn to_screen(&mut self, command: Command) {
+    fn hand_on(&mut self, command: Command) {
         match command {
             Command::Inspect(inspection) => {
                 self.views.inspect.open(inspection);

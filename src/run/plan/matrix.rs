@@ -361,6 +361,7 @@ impl Planner<'_> {
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "all that a plan is made of, each once")]
     fn tunings(
         &self,
         tune: &TuneSettings,

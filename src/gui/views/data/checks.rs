@@ -65,8 +65,11 @@ pub(super) struct Checks {
     asked: VecDeque<String>,
     /// To be checked by itself.
     waiting: VecDeque<String>,
-    running: Option<(String, Job<Result<Vec<Finding>, Canceled>>)>,
+    running: Option<(String, Check)>,
 }
+
+/// A check at work.
+type Check = Job<Result<Vec<Finding>, Canceled>>;
 
 impl Checks {
     /// Where one is, by [`Row::key`].

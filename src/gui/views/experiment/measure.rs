@@ -20,10 +20,13 @@ use crate::store::Store;
 /// Samples that are answered after the first, which loads the model.
 const SAMPLES: usize = 8;
 
+/// Seconds an answer, by the model's fingerprint.
+type Seconds = Vec<(String, f64)>;
+
 /// A measurement and what came of those before.
 #[derive(Debug, Default)]
 pub(super) struct Measuring {
-    job: Option<Job<Result<Vec<(String, f64)>, Trouble>>>,
+    job: Option<Job<Result<Seconds, Trouble>>>,
     known: Measured,
     trouble: Option<Trouble>,
 }

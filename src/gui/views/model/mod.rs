@@ -148,10 +148,10 @@ impl ModelView {
             self.get.arrivals.show(ui, shared);
             ui.add_space(8.0);
         }
-        if let Some(trouble) = shared.models.trouble() {
-            if kit::trouble(ui, trouble, Some("Look again")) {
-                commands.push(Command::ReloadModels);
-            }
+        if let Some(trouble) = shared.models.trouble()
+            && kit::trouble(ui, trouble, Some("Look again"))
+        {
+            commands.push(Command::ReloadModels);
         }
         let stock = self.stock.value().cloned();
         let Some(stock) = stock else {

@@ -127,10 +127,10 @@ impl Storage {
     }
 
     fn working(&mut self, ui: &mut Ui, of: &[Care]) {
-        if let Some((care, job)) = self.care.as_ref().filter(|(care, _)| of.contains(care)) {
-            if kit::working(ui, &job.progress().read(), care.words()) {
-                job.cancel();
-            }
+        if let Some((care, job)) = self.care.as_ref().filter(|(care, _)| of.contains(care))
+            && kit::working(ui, &job.progress().read(), care.words())
+        {
+            job.cancel();
         }
     }
 

@@ -39,8 +39,11 @@ struct Marks {
     input: Vec<Range<usize>>,
     reference: Vec<Range<usize>>,
     /// In title and text of each entry.
-    entries: Vec<(Vec<Range<usize>>, Vec<Range<usize>>)>,
+    entries: Vec<(Found, Found)>,
 }
+
+/// Where words were found in a text, in bytes.
+type Found = Vec<Range<usize>>;
 
 /// The browser.
 pub(in super::super) struct Browser {
