@@ -50,6 +50,8 @@ pub(super) enum CheckState<'a> {
     Failed(&'a Trouble),
 }
 
+type CheckJob = Job<Result<Vec<Finding>, Canceled>>;
+
 #[derive(Debug)]
 enum Ended {
     Done(Arc<Checked>),
@@ -65,7 +67,7 @@ pub(super) struct Checks {
     asked: VecDeque<String>,
     /// To be checked by itself.
     waiting: VecDeque<String>,
-    running: Option<(String, Job<Result<Vec<Finding>, Canceled>>)>,
+    running: Option<(String, CheckJob)>,
 }
 
 impl Checks {

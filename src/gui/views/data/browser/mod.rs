@@ -33,13 +33,16 @@ use hits::Hits;
 /// Datasets no larger than this are made ready for search when they are opened.
 const READY_AT_ONCE: u64 = 32 << 20;
 
+/// Words that were found in a text, as byte ranges.
+type Found = Vec<Range<usize>>;
+
 /// Words of a query, as they stand in a sample.
 #[derive(Debug, Default)]
 struct Marks {
     input: Vec<Range<usize>>,
     reference: Vec<Range<usize>>,
     /// In title and text of each entry.
-    entries: Vec<(Vec<Range<usize>>, Vec<Range<usize>>)>,
+    entries: Vec<(Found, Found)>,
 }
 
 /// The browser.

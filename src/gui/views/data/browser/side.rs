@@ -96,11 +96,11 @@ impl Browser {
                 self.index.clear();
                 self.searching = true;
             }
-        } else if let Some(trouble) = self.hits.trouble().filter(|_| self.found().is_none()) {
-            if kit::notice(ui, kit::Notice::Error, &trouble.0, Some("Build the index again")) {
-                self.index_version += 1;
-                self.index.clear();
-            }
+        } else if let Some(trouble) = self.hits.trouble().filter(|_| self.found().is_none())
+            && kit::notice(ui, kit::Notice::Error, &trouble.0, Some("Build the index again"))
+        {
+            self.index_version += 1;
+            self.index.clear();
         }
         if let Some(index) = self.index.value() {
             let not_kept = index.notes().iter().any(|note| matches!(note, IndexNote::NotKept(_)));
