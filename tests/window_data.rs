@@ -109,6 +109,7 @@ fn what_is_ticked_is_what_the_engine_plans() {
     window.wait("0 of 48 in the experiment");
     assert_eq!(data(&window), []);
     window.click("Use LaMP-1 user dev");
+    window.wait("1 of 48 in the experiment");
     std::thread::sleep(Duration::from_secs(1)); // what follows closely is undone together
     window.click("Use LaMP-1 time dev");
     window.wait("2 of 48 in the experiment");
