@@ -50,6 +50,8 @@ pub(super) enum CheckState<'a> {
     Failed(&'a Trouble),
 }
 
+type CheckJob = Job<Result<Vec<Finding>, Canceled>>;
+
 #[derive(Debug)]
 enum Ended {
     Done(Arc<Checked>),
@@ -65,11 +67,8 @@ pub(super) struct Checks {
     asked: VecDeque<String>,
     /// To be checked by itself.
     waiting: VecDeque<String>,
-    running: Option<(String, Check)>,
+    running: Option<(String, CheckJob)>,
 }
-
-/// A check at work.
-type Check = Job<Result<Vec<Finding>, Canceled>>;
 
 impl Checks {
     /// Where one is, by [`Row::key`].

@@ -33,6 +33,9 @@ use hits::Hits;
 /// Datasets no larger than this are made ready for search when they are opened.
 const READY_AT_ONCE: u64 = 32 << 20;
 
+/// Words that were found in a text, as byte ranges.
+type Found = Vec<Range<usize>>;
+
 /// Words of a query, as they stand in a sample.
 #[derive(Debug, Default)]
 struct Marks {
@@ -41,9 +44,6 @@ struct Marks {
     /// In title and text of each entry.
     entries: Vec<(Found, Found)>,
 }
-
-/// Where words were found in a text, in bytes.
-type Found = Vec<Range<usize>>;
 
 /// The browser.
 pub(in super::super) struct Browser {
