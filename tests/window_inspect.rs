@@ -244,7 +244,7 @@ fn one_sample_is_shown_whole() {
     place.window.wait(&input);
     place.window.wait_for(row.reference.as_ref().unwrap());
     place.window.wait_for(&format!("{} tokens of at most 700", parts.tokens));
-    place.window.wait_for("Struck out: not in the reference.");
+    place.window.wait_for("Underlined: missing in the answer.");
     // The profile is read from the data, the retrieved entries first; the texts above it can be folded.
     fold(&mut place.window, "Input");
     fold(&mut place.window, "Prompt");
@@ -378,6 +378,8 @@ fn what_is_stored_is_shown_where_the_data_are_gone_or_changed() {
     window.push(Command::Inspect(Inspection { run: run.id, position: Some(0), against: None }));
     window.wait_for("The data are not where the run read them");
     window.wait(&format!("Sample {}", row.sample_id));
+    fold(&mut window, "Input");
+    fold(&mut window, "Prompt");
     window.click("Open data");
     window.until("the data screen", |window| window.harness.state().screen() == Screen::Data);
 }

@@ -44,7 +44,8 @@ impl Toasts {
         let mut closed = None;
         egui::Area::new(egui::Id::unique("toasts"))
             .order(egui::Order::Foreground)
-            .anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -36.0))
+            // The lower left: screens have their actions at the right.
+            .anchor(Align2::LEFT_BOTTOM, vec2(12.0, -36.0))
             .show(ui.ctx(), |ui| {
                 for (number, (toast, _, open)) in self.shown.iter_mut().enumerate() {
                     let colors = colors(ui);
@@ -55,7 +56,7 @@ impl Toasts {
                         .shadow(ui.visuals().popup_shadow)
                         .inner_margin(Margin::same(10))
                         .show(ui, |ui| {
-                            ui.set_width(340.0);
+                            ui.set_width(300.0);
                             if message(ui, toast, Some(open), commands) {
                                 closed = Some(number);
                             }

@@ -27,7 +27,7 @@ pub(super) struct WordDiff {
 /// Compares two texts by words. White space belongs to the word before it and is no difference by itself.
 pub(super) fn word_diff(first: &str, second: &str) -> WordDiff {
     let (one, other) = (words(first), words(second));
-    let word = |text: &'_ str, range: &Range<usize>| text[range.clone()].trim_end().to_owned();
+    let word = |text: &'_ str, range: &Range<usize>| text[range.clone()].trim().to_owned();
     let one_words: Vec<String> = one.iter().map(|range| word(first, range)).collect();
     let other_words: Vec<String> = other.iter().map(|range| word(second, range)).collect();
     let (one_shared, other_shared) = shared(&one_words, &other_words);
