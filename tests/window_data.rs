@@ -240,7 +240,7 @@ fn what_is_missing_is_told_and_taken_away() {
     let folder = tempfile::tempdir().unwrap();
     let (good, lost) = (folder.path().join("dev_questions.json"), folder.path().join("lost"));
     fs::write(&good, questions(3)).unwrap();
-    let mut window = opened(&[lost.clone()]);
+    let mut window = opened(std::slice::from_ref(&lost));
     window.wait_for("The data could not be opened");
     fs::create_dir(&lost).unwrap();
     window.click("Try again");
@@ -261,7 +261,7 @@ fn names_of_any_length_leave_the_window_as_wide_as_it_is() {
     let name = format!("{}_dev_questions.json", "n".repeat(200));
     fs::write(deep.join(&name), questions(3)).unwrap();
     fs::write(deep.join(format!("{}.json", "w".repeat(200))), "").unwrap();
-    let mut window = opened(&[deep.clone()]);
+    let mut window = opened(std::slice::from_ref(&deep));
     window.wait("Use LaMP-7 user dev");
     window.wait("1 file that cannot be used");
     let widest = window

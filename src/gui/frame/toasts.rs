@@ -89,6 +89,9 @@ fn message(ui: &mut Ui, toast: &Toast, open: Option<&mut bool>, commands: &mut V
         ui.vertical(|ui| {
             ui.set_width(ui.available_width() - if passing { 32.0 } else { 0.0 });
             ui.add(egui::Label::new(&toast.text).wrap().selectable(true));
+            if toast.action.is_none() && toast.details.is_none() {
+                return;
+            }
             ui.horizontal(|ui| {
                 if let Some((words, command)) = &toast.action
                     && kit::button(ui, "", words).clicked()

@@ -206,7 +206,7 @@ mod tests {
             tables(&[], &roots, &open, &chosen)
         };
         let base = DataSettings { paths: roots.clone(), split: Some(Split::Dev), ..DataSettings::default() };
-        assert_eq!(choose(&|id| id.split == Split::Dev), [base.clone()]);
+        assert_eq!(choose(&|id| id.split == Split::Dev), std::slice::from_ref(&base));
         let user = DataSettings { settings: vec![Setting::User], ..base.clone() };
         assert_eq!(choose(&|id| id.split == Split::Dev && id.setting == Setting::User), [user]);
         let one = DataSettings { tasks: vec![Task::Lamp3], ..base };

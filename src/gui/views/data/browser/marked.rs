@@ -54,6 +54,7 @@ pub(super) fn part(text: &str, marks: &[Range<usize>], most: usize) -> (String, 
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "one place where something was found")]
 mod tests {
     use super::*;
 
