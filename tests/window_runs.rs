@@ -58,6 +58,11 @@ fn a_run_is_paused_goes_on_is_canceled_and_resumed_to_the_same_results() {
     assert_eq!(window.harness.state().screen(), Screen::Runs);
     window.click("Pause it");
     window.wait_for("paused at");
+    // The batch at work is answered whole.
+    for _ in 0..20 {
+        window.harness.step();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     let before = done(&window);
     for _ in 0..20 {
         window.harness.step();
@@ -213,6 +218,7 @@ fn what_has_changed_is_not_resumed_silently() {
     let changed = text.replacen("\"text\": \"", "\"text\": \"Anew: ", 1);
     assert_ne!(changed, text, "the sample set is written otherwise");
     std::fs::write(&questions, changed).unwrap();
+    window.until("the runs", |window| !runs(window).is_empty());
     let before = runs(&window).len();
     window.click("Resume Changing");
     idle(&mut window);

@@ -88,6 +88,7 @@ impl FrameState {
             .exact_size(24.0)
             .frame(bar(ui, Margin::symmetric(12, 2)))
             .show(ui, |ui| bars::status(ui, drawing, &mut self.messages_open));
+        self.toasts.show(ui, commands);
         let narrow = ui.ctx().content_rect().width() < 1100.0;
         egui::Panel::left("rail")
             .exact_size(if narrow { 56.0 } else { 196.0 })
@@ -105,7 +106,6 @@ impl FrameState {
     /// What floats over everything.
     pub(super) fn above(&mut self, ui: &mut Ui, shared: &Shared, views: &Views, commands: &mut Vec<Command>) {
         self.palette.show(ui, shared, views, commands);
-        self.toasts.show(ui, commands);
         let hovering = ui.input(|input| !input.raw.hovered_files.is_empty());
         if hovering {
             kit::overlay(ui, ui.ctx().content_rect(), "Open as data");

@@ -1,8 +1,8 @@
-//! Messages: they pass by in the corner, and stay in a list that the bar beneath opens.
+//! Messages: they pass by on lines above the bar beneath, where they cover nothing, and stay in a list that the bar opens.
 
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Align2, Frame, Margin, RichText, ScrollArea, Ui, vec2};
+use eframe::egui::{self, Align, Frame, Layout, Margin, RichText, ScrollArea, Ui};
 
 use crate::gui::command::{Command, Screen, Toast, Weight};
 use crate::gui::kit;
@@ -42,31 +42,50 @@ impl Toasts {
             return;
         }
         let mut closed = None;
-        egui::Area::new(egui::Id::unique("toasts"))
-            .order(egui::Order::Foreground)
-            // The lower left: screens have their actions at the right.
-            .anchor(Align2::LEFT_BOTTOM, vec2(12.0, -36.0))
-            .show(ui.ctx(), |ui| {
+        egui::Panel::bottom("toasts")
+            .frame(Frame::new().fill(colors(ui).raised).inner_margin(Margin::symmetric(12, 4)))
+            .show(ui, |ui| {
                 for (number, (toast, _, open)) in self.shown.iter_mut().enumerate() {
-                    let colors = colors(ui);
-                    Frame::new()
-                        .fill(colors.raised)
-                        .stroke((1.0, colors.line))
-                        .corner_radius(8)
-                        .shadow(ui.visuals().popup_shadow)
-                        .inner_margin(Margin::same(10))
-                        .show(ui, |ui| {
-                            ui.set_width(300.0);
-                            if message(ui, toast, Some(open), commands) {
-                                closed = Some(number);
-                            }
-                        });
+                    if passing(ui, toast, open, commands) {
+                        closed = Some(number);
+                    }
                 }
             });
         if let Some(number) = closed {
             self.shown.remove(number);
         }
     }
+}
+
+/// A message on one line, its details beneath; tells whether it is to go.
+fn passing(ui: &mut Ui, toast: &Toast, open: &mut bool, commands: &mut Vec<Command>) -> bool {
+    let mut gone = false;
+    let (icon, color) = sign(toast.weight, colors(ui));
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(icon).size(16.0).color(color));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            gone = kit::icon_button(ui, icons::X, "Close the message").clicked();
+            if toast.details.is_some() {
+                let words = if *open { "Hide details" } else { "Details" };
+                if kit::quiet(ui, "", words).clicked() {
+                    *open = !*open;
+                }
+            }
+            if let Some((words, command)) = &toast.action
+                && kit::button(ui, "", words).clicked()
+            {
+                commands.push((**command).clone());
+                gone = true;
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| kit::cut(ui, toast.text.as_str()));
+        });
+    });
+    if let Some(details) = toast.details.as_ref().filter(|_| *open) {
+        ScrollArea::vertical().max_height(120.0).show(ui, |ui| {
+            ui.add(egui::Label::new(theme::weak(ui, details.as_str())).wrap().selectable(true));
+        });
+    }
+    gone
 }
 
 const fn sign(weight: Weight, colors: &Colors) -> (&'static str, egui::Color32) {
@@ -78,46 +97,25 @@ const fn sign(weight: Weight, colors: &Colors) -> (&'static str, egui::Color32) 
     }
 }
 
-/// One message; tells whether it is to go.
-fn message(ui: &mut Ui, toast: &Toast, open: Option<&mut bool>, commands: &mut Vec<Command>) -> bool {
-    let mut gone = false;
+/// A message of the list, whole.
+fn message(ui: &mut Ui, toast: &Toast, commands: &mut Vec<Command>) {
     let (icon, color) = sign(toast.weight, colors(ui));
-    let passing = open.is_some();
-    let mut shown = !passing;
     ui.horizontal_top(|ui| {
         ui.label(RichText::new(icon).size(16.0).color(color));
         ui.vertical(|ui| {
-            ui.set_width(ui.available_width() - if passing { 32.0 } else { 0.0 });
             ui.add(egui::Label::new(&toast.text).wrap().selectable(true));
-            if toast.action.is_none() && toast.details.is_none() {
-                return;
+            if let Some((words, command)) = &toast.action
+                && kit::button(ui, "", words).clicked()
+            {
+                commands.push((**command).clone());
             }
-            ui.horizontal(|ui| {
-                if let Some((words, command)) = &toast.action
-                    && kit::button(ui, "", words).clicked()
-                {
-                    commands.push((**command).clone());
-                    gone = true;
-                }
-                if let (Some(_), Some(open)) = (&toast.details, open) {
-                    let words = if *open { "Hide details" } else { "Details" };
-                    if kit::quiet(ui, "", words).clicked() {
-                        *open = !*open;
-                    }
-                    shown = *open;
-                }
-            });
-            if let Some(details) = toast.details.as_ref().filter(|_| shown) {
+            if let Some(details) = &toast.details {
                 ScrollArea::vertical().max_height(160.0).show(ui, |ui| {
                     ui.add(egui::Label::new(theme::weak(ui, details.as_str())).wrap().selectable(true));
                 });
             }
         });
-        if passing && kit::icon_button(ui, icons::X, "Close the message").clicked() {
-            gone = true;
-        }
     });
-    gone
 }
 
 /// The list of messages.
@@ -133,7 +131,7 @@ pub(super) fn messages(ui: &mut Ui, shared: &Shared, open: &mut bool, commands: 
     }
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         for toast in shared.messages.iter().rev() {
-            message(ui, toast, None, commands);
+            message(ui, toast, commands);
             ui.separator();
         }
     });
