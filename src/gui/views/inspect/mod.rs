@@ -1,8 +1,8 @@
 //! The screen Inspect: a run's samples in a list to filter, sort and search, and one of them whole, alone or beside the same sample
 //! of another run.
 //!
-//! Rows, searches and orders are made in jobs ([`rows`], [`filter`]), as are the sample ([`sample`]) and the search for its data
-//! ([`source`]); drawing ([`list`], [`reading`], [`detail`]) only looks at what they delivered.
+//! Rows, searches and orders are made in jobs (`rows`, `filter`), as are the sample (`sample`) and the search for its data
+//! (`source`); drawing (`list`, `reading`, `detail`) only looks at what they delivered.
 
 mod detail;
 mod diff;
