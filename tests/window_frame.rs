@@ -6,7 +6,8 @@
 mod window;
 
 use eframe::egui::{Key, Modifiers};
-use lamplight::gui::command::{Command, Screen, ThemeChoice};
+use egui_kittest::kittest::Queryable as _;
+use lamplight::gui::command::{Command, Part, Screen, ThemeChoice};
 use window::Window;
 
 #[test]
@@ -70,4 +71,15 @@ fn the_window_opens_as_it_was_left() {
     assert_eq!(app.screen(), Screen::Retriever);
     assert_eq!(app.shared().theme, ThemeChoice::Dark);
     assert_eq!(app.shared().experiment().name, "Kept");
+}
+
+#[test]
+fn the_palette_leads_to_where_paths_are_typed() {
+    let mut window = Window::new();
+    window.wait("Run the sample benchmark");
+    window.push(Command::Show(Part::OpenData));
+    window.wait("Path of the data");
+    window.until("the keys in the field", |window| {
+        window.harness.query_all_by_label("Path of the data").any(|field| field.is_focused())
+    });
 }

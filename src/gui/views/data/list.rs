@@ -124,6 +124,8 @@ impl ListPage<'_> {
             ui.allocate_ui_with_layout(vec2(width, 0.0), egui::Layout::top_down(Align::Min), |ui| {
                 kit::card(ui, |ui| {
                     open_path(ui, &mut state.first, self.commands);
+                    // There is one field, and it is this.
+                    state.path = None;
                 });
                 ui.add_space(4.0);
                 ui.horizontal(|ui| {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Cx, View};
 use crate::dataset::Catalog;
-use crate::gui::command::Command;
+use crate::gui::command::{Command, Part};
 use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::memory::Memory;
 use crate::gui::shared::{Shared, same_questions};
@@ -341,6 +341,14 @@ impl View for DataView {
         let splits: Vec<&str> = Split::ALL.into_iter().filter(taken).map(Split::id).collect();
         let more = if elsewhere > 0 { " and more" } else { "" };
         format!("{} \u{b7} {}{more}", words::counted(here, "dataset", "datasets"), splits.join(", "))
+    }
+
+    fn show_part(&mut self, part: Part) {
+        if part == Part::OpenData {
+            self.page = Page::List;
+            self.list.first.focus();
+            self.list.path.get_or_insert_default().focus();
+        }
     }
 
     fn actions(&self, shared: &Shared) -> Vec<Action> {

@@ -405,7 +405,7 @@ impl ExperimentView {
                     memory(ui, survey);
                 }
             });
-            ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let current = self.is_current();
                 if current && self.problems().is_empty() && cost.runs > 0 && cost.left() == 0 {
                     if kit::primary(ui, "Show results").clicked() {
