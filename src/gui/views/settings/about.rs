@@ -6,19 +6,11 @@ use crate::gui::command::Command;
 use crate::gui::frame::shortcuts;
 use crate::gui::kit;
 use crate::gui::theme::{self, icons};
+use crate::report::cite;
 
 const PACKAGES: &str = include_str!("../../../../resources/licenses/third_party.txt");
 const LETTERS: &str = include_str!("../../../../resources/fonts/OFL.txt");
 const ICONS: &str = include_str!("../../../../resources/fonts/PHOSPHOR.txt");
-
-/// The benchmark's paper.
-const CITATION: &str = "@inproceedings{salemi-etal-2024-lamp,
-  title = {{LaMP}: When Large Language Models Meet Personalization},
-  author = {Salemi, Alireza and Mysore, Sheshera and Bendersky, Michael and Zamani, Hamed},
-  booktitle = {Proceedings of the 62nd Annual Meeting of the Association for Computational Linguistics},
-  year = {2024}
-}
-";
 
 pub(super) fn keys(ui: &mut Ui) {
     for (shortcut, _, words) in shortcuts() {
@@ -34,9 +26,9 @@ pub(super) fn about(ui: &mut Ui, licenses_open: &mut bool, commands: &mut Vec<Co
          2.0 license, as you like. The benchmark\u{2019}s records are under CC BY-NC-SA 4.0.",
     ));
     ui.horizontal(|ui| {
-        if kit::button(ui, icons::COPY, "Copy the benchmark\u{2019}s citation").clicked() {
-            let said = "Copied the citation of LaMP.".to_owned();
-            commands.push(Command::Copy { text: CITATION.to_owned(), said });
+        if kit::button(ui, icons::COPY, "Copy what to cite").clicked() {
+            let said = "Copied the citations of the benchmark and of Lamplight.".to_owned();
+            commands.push(Command::Copy { text: cite::bibtex(), said });
         }
         let words = if *licenses_open { "Hide licenses" } else { "Show licenses" };
         if kit::button(ui, icons::FILE_TEXT, words).clicked() {
