@@ -359,6 +359,8 @@ fn a_page_in_place_of_a_file_is_an_error_at_that_file() {
     window.click("Download 2 files");
     window.wait("1 of 2 files");
     window.wait_for("HTML");
+    // The message takes a line of its own, which moves what is to be clicked.
+    window.wait("1 file of LaMP could not be downloaded.");
     window.click("Go on with the download");
     window.wait_for("already there");
 }

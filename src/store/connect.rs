@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -31,7 +32,7 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
 pub(super) enum Head {
     /// There is no file.
     Absent,
-    /// An empty file: a store that was about to be made.
+    /// An empty file, in which a store can be made.
     Empty,
     /// A store.
     Store,
@@ -100,28 +101,53 @@ pub(super) fn is_same(one: &Path, other: &Path) -> bool {
 
 /// Opens a store for writing, makes it if there is none, and brings it to the present form.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
-    let head = head(path)?;
-    match head {
+    let is_new = match head(path)? {
         Head::Other => return Err(StoreError::NotAStore { path: path.to_owned() }),
         Head::Absent => {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder).map_err(|source| StoreError::file(folder, source))?;
             }
+            make(path)?;
+            false
         }
-        Head::Empty | Head::Store => {}
+        Head::Empty => true,
+        Head::Store => false,
+    };
+    open_as(path, path, is_new)
+}
+
+/// Makes an empty store where there is no file. It is made under another name, so that nobody ever sees half a store, whenever
+/// the program ends.
+fn make(path: &Path) -> Result<(), StoreError> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let fresh = path.with_file_name(format!(".lamplight-new-{}-{number}", std::process::id()));
+    let _ = fs::remove_file(&fresh); // of a killed program that had this number
+    let made = open_as(&fresh, path, true).and_then(|connection| {
+        connection.close().map_err(|(_, error)| StoreError::sql(path, error))?;
+        super::rescue::place(&fresh, path)
+    });
+    if !matches!(made, Ok(true)) {
+        // Another program was first, or it cannot be.
+        let _ = fs::remove_file(&fresh);
     }
+    made.map(|_| ())
+}
+
+/// Opens `file` for writing. Errors name `path`, where the store is or will be.
+fn open_as(file: &Path, path: &Path, is_new: bool) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let sql = |error| StoreError::sql(path, error);
     let mut connection =
-        Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, error))?;
+        Connection::open_with_flags(file, flags).map_err(|error| cannot_open(file, path, error))?;
     if connection.is_readonly("main").map_err(sql)? {
         return Err(StoreError::ReadOnly { path: path.to_owned() });
     }
     set(&connection).map_err(sql)?;
-    if head != Head::Store {
+    if is_new {
         // How the file is laid out is settled by the first that is written to it, and asking again would write.
         connection.execute_batch("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL").map_err(sql)?;
     }
@@ -214,9 +240,9 @@ fn try_reader(path: &Path, how: &str, first: &str) -> Result<Connection, StoreEr
     Ok(connection)
 }
 
-fn cannot_open(path: &Path, error: rusqlite::Error) -> StoreError {
+fn cannot_open(file: &Path, path: &Path, error: rusqlite::Error) -> StoreError {
     // SQLite says only that it cannot; the system says why when it is asked for the same.
-    match File::options().read(true).append(true).create(true).open(path) {
+    match File::options().read(true).append(true).create(true).open(file) {
         Err(source) => StoreError::file(path, source),
         Ok(_) => StoreError::sql(path, error),
     }

@@ -6,7 +6,7 @@ use std::io::{Seek, SeekFrom, Write};
 use super::tests::{all, failure, prediction, spec, store};
 use super::*;
 use crate::jobs::{CancelToken, Progress};
-use crate::record::Prediction;
+use crate::record::{EventKind, Prediction};
 
 fn checked(path: &Path) -> CheckReport {
     check(path, &CancelToken::new(), &Progress::new()).unwrap()
@@ -88,12 +88,43 @@ fn other_files_are_refused_and_left_as_they_are() {
     assert!(matches!(Reader::open(folder.path()), Err(StoreError::IsFolder { .. })));
     assert!(matches!(Reader::open(&folder.path().join("none.db")), Err(StoreError::Missing { .. })));
     assert!(!folder.path().join("none.db").exists());
-    // A program that was killed while it made the store.
+    // A file made for the store.
     fs::write(&path, "").unwrap();
     assert!(matches!(Reader::open(&path), Err(StoreError::Missing { .. })));
     assert_eq!(Store::open(&path).unwrap().reader().unwrap().runs().unwrap(), []);
     // A folder that is a file.
     assert!(Store::open(&path.join("y.db")).is_err());
+}
+
+#[test]
+fn whoever_looks_sees_no_store_or_a_whole_one_and_all_who_make_it_share_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let path = folder.path().join(format!("{round}.db"));
+        fs::write(folder.path().join(format!("{round}.db-wal")), b"of a deleted store").unwrap();
+        std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..3)
+                .map(|maker| {
+                    let path = &path;
+                    scope.spawn(move || {
+                        let mut store = Store::open(path).unwrap();
+                        store.log(None, EventKind::Store, &format!("maker {maker}")).unwrap();
+                    })
+                })
+                .collect();
+            while makers.iter().any(|maker| !maker.is_finished()) {
+                match Reader::open(&path) {
+                    Ok(reader) => assert_eq!(reader.runs().unwrap(), []),
+                    Err(StoreError::Missing { .. }) => {}
+                    Err(error) => panic!("round {round}: {error}"),
+                }
+            }
+        });
+        let events = Reader::open(&path).unwrap().events(None, 0).unwrap();
+        assert_eq!(events.len(), 3, "round {round}: {events:?}");
+    }
+    let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().contains("new")));
 }
 
 #[test]

@@ -87,13 +87,16 @@ fn same_numbers(one: &Path, other: &Path) -> Result<bool, StoreError> {
 }
 
 /// Puts a file where there is none; `false` if there is one.
-fn place(file: &Path, path: &Path) -> Result<bool, StoreError> {
+pub(super) fn place(file: &Path, path: &Path) -> Result<bool, StoreError> {
+    // A log of a deleted file would be taken for one of the new. Looked for first: one that is there before the file is belongs
+    // to no store in use.
+    let mut logs: Vec<_> = ["-wal", "-shm", "-journal"].iter().map(|end| beside(path, end)).collect();
+    logs.retain(|log| log.exists());
     if path.exists() {
         return Ok(false);
     }
-    // A log of the deleted file would be taken for one of the new.
-    for end in ["-wal", "-shm", "-journal"] {
-        match fs::remove_file(beside(path, end)) {
+    for log in logs {
+        match fs::remove_file(&log) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::file(path, error)),
             _ => {}
         }
