@@ -54,6 +54,8 @@ pub(super) struct DownloadPage {
     accepted: bool,
     /// Asked for; the next `logic` begins it.
     asked: bool,
+    /// Whether it has just begun, and the page goes up to where it is told of.
+    begun: bool,
     download: Option<Download>,
 }
 
@@ -81,6 +83,7 @@ impl DownloadPage {
             force: false,
             accepted: false,
             asked: false,
+            begun: false,
             download: None,
         }
     }
@@ -134,6 +137,7 @@ impl DownloadPage {
                 patience: Patience::default(),
             };
             self.download = Some(Download::begin(cx.ctx, source, self.files()));
+            self.begun = true;
         }
         let Some(download) = &mut self.download else { return };
         let Some(end) = download.poll() else { return };
@@ -183,11 +187,15 @@ impl DownloadPage {
             }
             ui.label(theme::section("Download LaMP"));
         });
-        ScrollArea::vertical().id_salt("download").auto_shrink(false).show(ui, |ui| {
+        let mut area = ScrollArea::vertical().id_salt("download").auto_shrink(false);
+        if std::mem::take(&mut self.begun) {
+            area = area.vertical_scroll_offset(0.0); // to where the files are told of
+        }
+        area.show(ui, |ui| {
             ui.set_max_width(FORM.min(ui.available_width()));
+            self.outcome(ui, commands, asks);
             let running = self.download.as_ref().is_some_and(Download::is_running);
             ui.add_enabled_ui(!running, |ui| self.form(ui));
-            self.outcome(ui, commands, asks);
         });
     }
 
@@ -274,7 +282,6 @@ impl DownloadPage {
         let Some(download) = &self.download else { return };
         let states = download.states();
         let there = states.iter().filter(|state| state.is_there()).count();
-        ui.add_space(8.0);
         let title = format!("{} of {} files", words::count(there), words::count(states.len()));
         let mut again = false;
         kit::section(ui, &title, |ui| {
@@ -315,6 +322,7 @@ impl DownloadPage {
         if download.is_running() {
             ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
         }
+        ui.add_space(16.0);
         if again {
             self.asked = true;
             ui.ctx().request_repaint();
