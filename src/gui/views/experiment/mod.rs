@@ -24,7 +24,7 @@ use crate::gui::theme::{self, colors, icons};
 use crate::record::RunStatus;
 use crate::run::{Experiment, Settings};
 use cost::Cost;
-use grid::{Drag, Grid, grouped};
+use grid::{Drag, Grid};
 use survey::{Survey, Told};
 use ticks::Ticks;
 
@@ -455,7 +455,7 @@ impl ExperimentView {
             parts.push(format!(
                 "Time unknown for {}{more} ({} answers): not run yet.",
                 last_part(name),
-                grouped(*answers)
+                kit::count(*answers)
             ));
         }
         ui.horizontal_wrapped(|ui| {
@@ -513,14 +513,14 @@ fn amount(cost: &Cost) -> String {
         return "Nothing is ticked".to_owned();
     }
     let plural = |count: u64, one: &str, more: &str| {
-        if count == 1 { format!("1 {one}") } else { format!("{} {more}", grouped(count)) }
+        if count == 1 { format!("1 {one}") } else { format!("{} {more}", kit::count(count)) }
     };
     let mut text = plural(cost.runs as u64, "run", "runs");
     if cost.winners > 0 {
         text.push_str(&format!(", then {} tuned", cost.winners));
     }
     if cost.stored > 0 {
-        text.push_str(&format!("; {} stored already", grouped(cost.stored as u64)));
+        text.push_str(&format!("; {} stored already", kit::count(cost.stored as u64)));
     }
     if cost.answers == 0 {
         return text;
