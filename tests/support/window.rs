@@ -129,6 +129,18 @@ impl Window {
         self.harness.step();
     }
 
+    /// Types into the field of this label, in place of what is there.
+    pub fn replace_text(&mut self, label: &str, text: &str) {
+        use eframe::egui::{Key, Modifiers};
+        self.wait(label);
+        self.harness.get_by_label(label).focus();
+        self.harness.step();
+        self.harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+        self.harness.step();
+        self.harness.get_by_label(label).type_text(text);
+        self.harness.step();
+    }
+
     /// Presses and lets go of a key.
     pub fn press(&mut self, key: eframe::egui::Key) {
         self.harness.key_press(key);
