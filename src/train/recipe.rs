@@ -8,7 +8,7 @@ use super::TrainError;
 use super::optimizer::AdamWOptions;
 use super::schedule::{Decline, Schedule};
 use crate::lamp::{Setting, Split, Task};
-use crate::model::{DeviceChoice, Precision};
+use crate::model::DeviceChoice;
 use crate::prompt::PromptMode;
 use crate::run::experiment::{
     DataSettings, Experiment, GenerationSettings, ModelSettings, PromptSettings, RetrievalSettings, Templates,
@@ -376,8 +376,7 @@ impl TrainRecipe {
             }],
             models: vec![ModelSettings {
                 name: self.model.clone(),
-                device: Some(self.training.device),
-                precision: Some(Precision::F32),
+                device: Some(self.training.device).filter(|device| *device != DeviceChoice::Cpu),
                 ..ModelSettings::default()
             }],
             prompt: PromptSettings {
