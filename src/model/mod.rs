@@ -19,6 +19,7 @@ mod kernels;
 pub mod known;
 mod load;
 mod memory;
+mod ops;
 pub mod registry;
 pub mod scripted;
 pub mod t5;
