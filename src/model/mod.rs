@@ -27,6 +27,9 @@ mod tokenizer;
 pub mod weights;
 mod words;
 
+/// The file in a model's folder that says how this program trained it.
+pub const RECIPE: &str = "recipe.json";
+
 pub use batches::Notice;
 pub use describe::{Description, Load, ModelKind, describe};
 pub use device::{DeviceChoice, DeviceInfo, InstructionSets, Precision, instruction_sets};

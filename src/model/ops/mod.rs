@@ -96,3 +96,6 @@ impl CustomOp2 for Linear {
         Ok((of_x.transpose()?, of_w.transpose()?))
     }
 }
+
+#[cfg(test)]
+mod tests;
