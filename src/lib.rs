@@ -16,6 +16,7 @@
 //! - [`mod@record`]: what is persisted of a run.
 //! - [`run`]: experiments executed, resumed, tuned, scored anew.
 //! - [`store`]: runs, kept in one file.
+//! - [`train`]: models fine-tuned.
 //! - [`report`]: stored runs to tables, comparisons and files.
 //! - [`whole_file`]: files that appear whole or not at all.
 //! - [`gui`]: all of it in a window.
@@ -36,4 +37,5 @@ pub mod retrieval;
 pub mod run;
 pub mod search;
 pub mod store;
+pub mod train;
 pub mod whole_file;

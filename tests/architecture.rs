@@ -43,6 +43,21 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "train",
+        &[
+            "lamp",
+            "jobs",
+            "whole_file",
+            "dataset",
+            "metrics",
+            "model",
+            "retrieval",
+            "prompt",
+            "record",
+            "run",
+        ],
+    ),
+    (
         "cli",
         &[
             "lamp",
@@ -59,6 +74,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
             "run",
             "report",
+            "train",
         ],
     ),
     (
@@ -78,6 +94,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
             "run",
             "report",
+            "train",
         ],
     ),
 ];
@@ -89,8 +106,9 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("sysinfo", &["model"]),
     ("fs4", &["model"]),
     ("tokenizers", &["model"]),
-    ("candle_core", &["model"]),
+    ("candle_core", &["model", "train"]),
     ("candle_nn", &["model"]),
+    ("gemm", &["model"]),
     ("minijinja", &["model"]),
     ("mail_parser", &["dataset"]),
     ("rusqlite", &["store"]),

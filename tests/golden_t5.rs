@@ -14,12 +14,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use lamplight::jobs::CancelToken;
 use lamplight::model::t5::graph::IGNORED_LABEL;
-use lamplight::model::t5::{Dropout, T5Config, T5Engine, T5Graph, T5Options, load_graph, names};
+use lamplight::model::t5::{Dropout, T5Config, T5Engine, T5Graph, T5Options, load_graph, load_variables};
 use lamplight::model::weights::Checkpoint;
 use lamplight::model::{EarlyStopping, FinishReason, GenerationConfig, Hypothesis, Precision, Sampling};
+use lamplight::train::{AdamW, AdamWOptions, Decline, Gradients, Parameter, Schedule};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
@@ -279,17 +280,15 @@ fn batches(golden: &Golden) -> Vec<Batch> {
 }
 
 /// The model over variables.
-fn variables(golden: &Golden) -> (T5Graph, BTreeMap<String, Var>) {
+fn variables(golden: &Golden) -> (T5Graph, Vec<Parameter>) {
     let config = T5Config::from_file(&golden.folder.join("config.json")).unwrap();
     let checkpoint = Checkpoint::open(&golden.folder).unwrap();
-    let mut variables = BTreeMap::new();
-    let graph = T5Graph::new(&config, !checkpoint.has(names::HEAD), &Device::Cpu, |name, shape| {
-        let var = Var::from_tensor(&checkpoint.tensor(name, shape, DType::F32, &Device::Cpu)?)?;
-        variables.insert(name.to_owned(), var.clone());
-        Ok(var.as_tensor().clone())
-    })
-    .unwrap();
-    (graph, variables)
+    let (graph, variables) = load_variables(&config, &checkpoint, &Device::Cpu).unwrap();
+    (graph, variables.into_iter().map(|(name, var)| Parameter::new(&name, var)).collect())
+}
+
+fn named<'p>(parameters: &'p [Parameter], name: &str) -> &'p Tensor {
+    parameters.iter().find(|parameter| parameter.name == name).unwrap().var.as_tensor()
 }
 
 fn norm_of(t: &Tensor) -> f64 {
@@ -316,55 +315,39 @@ fn gradients(golden: &Golden) {
         serde_json::from_value(golden.json.pointer("/training/grad_l2").unwrap().clone()).unwrap();
     assert_eq!(want.len(), variables.len());
     for (name, want) in want {
-        let gradient = gradients.get(variables[&name].as_tensor()).unwrap();
+        let gradient = gradients.get(named(&variables, &name)).unwrap();
         close(norm_of(gradient), want, 1e-3, 1e-4, &name);
     }
 }
 
-/// Twenty steps of AdamW written out here, over the golden's batches in turn.
-fn training(golden: &Golden, section: &str, clip: Option<f64>, decay: f64) {
-    let (graph, variables) = variables(golden);
+/// Twenty steps of AdamW over the golden's batches in turn, at the rates of the reference, which are those of the schedule.
+fn training(golden: &Golden, section: &str, clip: Option<f64>, weight_decay: f64, schedule: Schedule) {
+    let (graph, parameters) = variables(golden);
     let batches = batches(golden);
     let at = |key: &str| golden.floats(&format!("/training/{section}/{key}"));
     let (losses, norms, rates) = (at("loss"), at("grad_norm"), at("lr"));
-    let mut moments: BTreeMap<&str, (Tensor, Tensor)> = variables
-        .iter()
-        .map(|(name, var)| (name.as_str(), (var.zeros_like().unwrap(), var.zeros_like().unwrap())))
-        .collect();
+    assert_eq!(losses.len(), 20);
+    let mut optimizer =
+        AdamW::new(&parameters, AdamWOptions { weight_decay, ..AdamWOptions::default() }).unwrap();
     for step in 0..losses.len() {
         let batch = &batches[step % batches.len()];
         let (loss, _) = graph.loss(&batch.ids, &batch.mask, &batch.labels, &mut Dropout::off()).unwrap();
-        close(
-            f64::from(loss.to_scalar::<f32>().unwrap()),
-            losses[step],
-            1e-3,
-            0.0,
-            &format!("loss of step {step}"),
-        );
-        let gradients = loss.backward().unwrap();
-        let gradient = |name: &str| gradients.get(variables[name].as_tensor()).unwrap().clone();
-        let total = variables.keys().map(|name| norm_of(&gradient(name)).powi(2)).sum::<f64>().sqrt();
-        close(total, norms[step], 1e-3, 0.0, &format!("gradient norm of step {step}"));
-        let scale = clip.map_or(1.0, |clip| (clip / (total + 1e-6)).min(1.0));
-        let (rate, count) = (rates[step], step as i32 + 1);
-        for (name, var) in &variables {
-            let g = (gradient(name) * scale).unwrap();
-            let (m, v) = moments.get_mut(name.as_str()).unwrap();
-            *m = ((&*m * 0.9).unwrap() + (&g * 0.1).unwrap()).unwrap();
-            *v = ((&*v * 0.999).unwrap() + (g.sqr().unwrap() * 0.001).unwrap()).unwrap();
-            let (m, v) =
-                ((&*m / (1.0 - 0.9f64.powi(count))).unwrap(), (&*v / (1.0 - 0.999f64.powi(count))).unwrap());
-            let move_by = (m / (v.sqrt().unwrap() + 1e-8).unwrap()).unwrap();
-            let decayed = (var.as_tensor() * (1.0 - rate * decay)).unwrap();
-            var.set(&(decayed - (move_by * rate).unwrap()).unwrap()).unwrap();
-        }
+        let what = format!("loss of step {step}");
+        close(f64::from(loss.to_scalar::<f32>().unwrap()), losses[step], 1e-3, 0.0, &what);
+        let mut gradients = Gradients::new(&parameters);
+        gradients.add(&parameters, loss.backward().unwrap()).unwrap();
+        let norm = gradients.norm().unwrap();
+        close(norm, norms[step], 1e-3, 0.0, &format!("gradient norm of step {step}"));
+        let rate = schedule.rate(step as u64);
+        close(rate, rates[step], 1e-9, 1e-12, &format!("rate of step {step}"));
+        optimizer.step(&parameters, &gradients, norm, rate, clip).unwrap();
     }
     let last: BTreeMap<String, f64> = serde_json::from_value(
         golden.json.pointer(&format!("/training/{section}/final_param_l2")).unwrap().clone(),
     )
     .unwrap();
     for (name, want) in last {
-        close(norm_of(variables[&name].as_tensor()), want, 1e-3, 0.0, &name);
+        close(norm_of(named(&parameters, &name)), want, 1e-3, 0.0, &name);
     }
 }
 
@@ -452,6 +435,9 @@ fn broken(golden: &Golden) {
 
 type Check = fn(&Golden);
 
+const PLAIN: Schedule = Schedule { peak: 1e-3, warmup: 0, steps: 20, decline: Decline::Constant };
+const TRAINER: Schedule = Schedule { warmup: 1, decline: Decline::Linear, ..PLAIN };
+
 fn main() -> ExitCode {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/t5");
     let mut trials = Vec::new();
@@ -468,9 +454,9 @@ fn main() -> ExitCode {
         if model != "v11_v5tied_micro" {
             checks.push(("gradients", gradients));
             checks.push(("dropout", dropout));
-            checks.push(("adamw", |golden| training(golden, "adamw_plain", None, 0.0)));
+            checks.push(("adamw", |golden| training(golden, "adamw_plain", None, 0.0, PLAIN)));
             checks.push(("adamw, clipped and scheduled", |golden| {
-                training(golden, "adamw_trainer_like", Some(1.0), 1e-4)
+                training(golden, "adamw_trainer_like", Some(1.0), 1e-4, TRAINER);
             }));
         }
         for (name, check) in checks {

@@ -39,6 +39,7 @@ pub mod store_choice;
 mod table;
 mod table_text;
 mod text;
+mod train;
 mod window;
 
 use std::ffi::OsString;
@@ -117,6 +118,7 @@ enum Command {
     ImportAvocado(import_avocado::ImportArgs),
     SampleData(sample_data::SampleData),
     Models(models::Models),
+    Train(Box<train::TrainArgs>),
     Devices(devices::Devices),
     /// Answer one prompt with a model.
     Generate(generate::Generate),
@@ -161,6 +163,9 @@ pub enum CliError {
     /// A model could not be installed, found or removed.
     #[error(transparent)]
     Registry(Box<RegistryError>),
+    /// A model could not be trained.
+    #[error(transparent)]
+    Train(Box<crate::train::TrainError>),
     /// A model was not removed.
     #[error(transparent)]
     NotRemoved(#[from] models::NotRemoved),
@@ -394,6 +399,7 @@ fn execute(command: Command, console: &Console, open_window: OpenWindow) -> Resu
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),
         Command::Models(arguments) => models::run(arguments, console),
+        Command::Train(arguments) => train::run(*arguments, console),
         Command::Devices(arguments) => devices::run(&arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
         Command::Table(arguments) => table::run(&arguments, console),

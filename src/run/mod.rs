@@ -23,7 +23,7 @@ mod workplace;
 
 pub use baseline::{Baseline, BaselineError, commonest_label};
 pub use cell::{Cell, CellModel};
-pub use execute::{Control, Executor, Phase, RunError, RunProgress, Settings, in_full};
+pub use execute::{AskedPrompt, Control, Executor, Phase, RunError, RunProgress, Settings, in_full, prompts};
 pub use experiment::Experiment;
 pub use full_text::{FullText, FullTextError, IndexNote};
 pub use places::Places;

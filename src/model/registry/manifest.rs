@@ -157,6 +157,11 @@ impl Manifest {
         self.files.iter().map(|file| file.size).sum()
     }
 
+    /// Whether it came from this path.
+    pub(super) fn is_from(&self, source: &Path) -> bool {
+        matches!(&self.source, Source::Place(path) | Source::Copy(path) if path == source)
+    }
+
     /// Whether the files are the registry's own, so that removing the model removes them.
     pub fn is_own(&self) -> bool {
         match &self.source {

@@ -223,6 +223,19 @@ impl Registry {
         fingerprint
     }
 
+    /// Whether [`Registry::add`] would take this name for what is to lie at a path.
+    ///
+    /// # Errors
+    /// A name that is taken or cannot be one.
+    pub fn check_name(&self, name: &str, source: &Path) -> Result<(), RegistryError> {
+        let source = std::path::absolute(source).map_err(|error| RegistryError::file(source, error))?;
+        key(name).ok_or_else(|| wrong_name(name))?;
+        match self.readable(name)? {
+            Some(old) if !old.is_from(&plain(&source)) => Err(taken(&old)),
+            _ => Ok(()),
+        }
+    }
+
     /// Registers what lies at a path, in place or as a copy of its own.
     ///
     /// # Errors
@@ -243,9 +256,7 @@ impl Registry {
             None => names::of_path(&source),
         };
         let _lock = self.lock(&name)?;
-        let old = self.readable(&name)?;
-        let from_here = |old: &Manifest| matches!(&old.source, Source::Place(path) | Source::Copy(path) if *path == source);
-        if let Some(old) = old.filter(|old| !from_here(old)) {
+        if let Some(old) = self.readable(&name)?.filter(|old| !old.is_from(&source)) {
             return Err(taken(&old));
         }
         let description = describe(&source)?;

@@ -44,6 +44,8 @@ pub struct T5Config {
     pub activation: Activation,
     /// Whether the activation gates a second projection (1.1, Flan, mT5).
     pub gated: bool,
+    /// Whether the output projection is the embedding, even where a file holds a copy of it.
+    pub tied: bool,
     /// Whether the decoder's output is scaled by d_model^−½ before the output projection.
     pub scale_outputs: bool,
     /// The padding token.
@@ -182,6 +184,7 @@ impl Raw {
             epsilon,
             activation,
             gated,
+            tied,
             scale_outputs: self.scale_decoder_outputs.unwrap_or(tied),
             pad_token,
             eos_tokens,

@@ -7,6 +7,7 @@ pub mod config;
 mod cpu;
 mod cpu_steps;
 mod drive;
+mod fused;
 pub mod graph;
 mod graph_steps;
 mod memory;
@@ -17,7 +18,7 @@ mod search;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::DType;
+use candle_core::{DType, Var};
 
 pub use super::dropout::Dropout;
 pub use config::{Activation, T5Config};
@@ -257,6 +258,29 @@ pub fn load_graph(
         let name = if name == names::EMBEDDING { embedding } else { name };
         Ok(checkpoint.tensor(name, shape, dtype, device)?)
     })
+}
+
+/// The candle model of a checkpoint over variables of 32-bit numbers, to be trained; the variables by their names, in the
+/// model's order. Where embedding and output projection are one they are one variable.
+///
+/// # Errors
+/// As [`load_graph`].
+pub fn load_variables(
+    config: &T5Config,
+    checkpoint: &Checkpoint,
+    device: &candle_core::Device,
+) -> Result<(T5Graph, Vec<(String, Var)>), ModelError> {
+    memory::check_tensors(config, checkpoint)?;
+    let embedding = memory::embedding_name(checkpoint);
+    let mut variables = Vec::new();
+    let tied = config.tied || !checkpoint.has(names::HEAD);
+    let graph = T5Graph::new(config, tied, device, |name, shape| {
+        let stored = if name == names::EMBEDDING { embedding } else { name };
+        let var = Var::from_tensor(&checkpoint.tensor(stored, shape, DType::F32, device)?)?;
+        variables.push((name.to_owned(), var.clone()));
+        Ok(var.as_tensor().clone())
+    })?;
+    Ok((graph, variables))
 }
 
 /// A T5 model with its tokenizer.

@@ -1,4 +1,5 @@
-//! A checkpoint on disk: which tensors there are, of which shape and type, and their bytes, memory-mapped.
+//! A checkpoint on disk: which tensors there are, of which shape and type, and their bytes, memory-mapped; and
+//! tensors to a new one.
 //!
 //! Reads safetensors (one file, or shards through their index) and PyTorch's state dictionaries, the latter
 //! without executing anything. Everything is checked against the file's length before memory is taken.
@@ -9,9 +10,11 @@ mod legacy;
 mod pickle;
 mod torch;
 mod view;
+mod write;
 
 pub use error::WeightsError;
 pub use view::TensorView;
+pub use write::{NamedTensor, Values, write_safetensors};
 
 use std::collections::BTreeMap;
 use std::fs::File;

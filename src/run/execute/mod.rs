@@ -9,6 +9,7 @@ mod board;
 mod control;
 mod error;
 mod prepare;
+mod prompts;
 mod storing;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use storing::Storing;
 
 pub use control::{Control, Phase, RunProgress, Settings};
 pub use error::{RunError, in_full};
+pub use prompts::{AskedPrompt, prompts};
 
 use super::rescore::rescore_claimed;
 use super::scoring::finish;

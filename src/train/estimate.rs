@@ -1,0 +1,59 @@
+//! What training a T5 model takes: memory, and arithmetic a step. From shapes alone, before anything is taken.
+
+use crate::model::t5::T5Config;
+
+/// What training takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Estimate {
+    /// Numbers that are trained.
+    pub parameters: u64,
+    /// Bytes of weights, gradients and moments.
+    pub state: u64,
+    /// Bytes of activations for the examples that are computed at once.
+    pub work: u64,
+    /// Floating-point operations of a step.
+    pub operations: u64,
+}
+
+impl Estimate {
+    /// For steps of `batch` examples, `micro_batch` at once, of so many tokens of prompt and of label.
+    pub fn of(
+        config: &T5Config,
+        parameters: u64,
+        batch: usize,
+        micro_batch: usize,
+        prompt: usize,
+        label: usize,
+    ) -> Self {
+        let number = |n: usize| n as u64;
+        let (d, inner, ff) = (number(config.d_model), number(config.inner()), number(config.d_ff));
+        let (heads, vocabulary) = (number(config.num_heads), number(config.vocab_size));
+        let (layers, decoder_layers) = (number(config.num_layers), number(config.num_decoder_layers));
+        let (read, written) = (number(prompt), number(label));
+        let feeds = if config.gated { 3 } else { 2 };
+        // Multiplications forward for one example, by layer: products with weights, then attention.
+        let encoder = layers * (read * (4 * d * inner + feeds * d * ff) + 2 * read * read * inner);
+        let across = 2 * read * d * inner + written * 2 * d * inner + 2 * written * read * inner;
+        let decoder = decoder_layers
+            * (written * (4 * d * inner + feeds * d * ff) + 2 * written * written * inner + across);
+        let head = written * d * vocabulary;
+        // Two operations a multiplication, and two products backward for each forward.
+        let operations = 6 * (encoder + decoder + head) * number(batch);
+        // Numbers kept for the way back: of each layer, what its products and norms read; nothing of the scores' size but the
+        // one bias that all layers share, with its gradient.
+        let block = |tokens: u64| tokens * (6 * d + 6 * inner + feeds * ff);
+        let cross = written * (3 * d + 2 * inner) + read * 4 * inner;
+        let each = layers * block(read)
+            + decoder_layers * (block(written) + cross)
+            + 3 * written * vocabulary
+            + 6 * read * d;
+        let shared = 4 * heads * (read * read + written * written) + 2 * vocabulary * d;
+        let work = each * number(micro_batch) + shared;
+        Self { parameters, state: 16 * parameters, work: 4 * work, operations }
+    }
+
+    /// Everything together, in bytes.
+    pub const fn needed(&self) -> u64 {
+        self.state.saturating_add(self.work)
+    }
+}

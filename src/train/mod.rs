@@ -1,0 +1,37 @@
+//! Training: a recipe becomes examples, and these move a model's weights until the best of them is kept.
+//!
+//! A [`TrainRecipe`] says all that decides the result. [`start`] makes a job of it: a folder with checkpoints from which
+//! [`resume`] goes on to the very weights that an uninterrupted job ends with. Prompts are those of evaluation, made by
+//! the same code; the dev split is answered by the model's files as any run would answer it.
+//!
+//! [`Trainer`] is the loop, over anything [`Trainable`]; [`t5`] is full fine-tuning of T5 models. Knows no command line, no
+//! window and no store of runs: how far a job is, is left in a slot ([`Control::latest`]).
+
+mod batching;
+mod checkpoint;
+mod control;
+mod curve;
+mod error;
+mod estimate;
+mod examples;
+mod job;
+mod optimizer;
+mod recipe;
+mod schedule;
+pub mod t5;
+mod trainer;
+
+pub use batching::{batches, step_seed};
+pub use control::{Control, Phase, TrainProgress};
+pub use curve::{CurvePoint, read_curve};
+pub use error::TrainError;
+pub use estimate::Estimate;
+pub use examples::{DevSample, Example, Examples};
+pub use job::{JobOptions, JobRecord, Outcome, Prepared, prepare, resume, start};
+pub use optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
+pub use recipe::{
+    DataRecipe, EvaluationRecipe, LoopRecipe, OptimizerRecipe, Preset, PromptRecipe, RetrievalRecipe,
+    TrainRecipe,
+};
+pub use schedule::{Decline, Schedule};
+pub use trainer::{DevScore, Ended, Evaluation, Plan, Trainable, Trainer};
