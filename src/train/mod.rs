@@ -30,8 +30,8 @@ pub use examples::{DevSample, Example, Examples};
 pub use job::{JobOptions, JobRecord, Outcome, Prepared, prepare, resume, start};
 pub use optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
 pub use recipe::{
-    DataRecipe, EvaluationRecipe, LoopRecipe, OptimizerRecipe, Preset, PromptRecipe, RetrievalRecipe,
-    TrainRecipe,
+    DataRecipe, EvaluationRecipe, LORA_TARGETS, LoopRecipe, LoraRecipe, OptimizerRecipe, Preset,
+    PromptRecipe, RetrievalRecipe, TrainRecipe,
 };
 pub use schedule::{Decline, Schedule};
 pub use trainer::{DevScore, Ended, Evaluation, Plan, Trainable, Trainer};
