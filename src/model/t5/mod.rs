@@ -13,6 +13,7 @@ mod graph_steps;
 mod memory;
 pub mod names;
 mod position;
+mod projection;
 mod search;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub use config::{Activation, T5Config};
 pub use cpu::CpuT5;
 pub use graph::T5Graph;
 pub use memory::{check_tensors as check, estimate, matrices, parameters};
+pub use projection::Added;
 
 use super::batches::in_batches;
 use super::lora;
