@@ -52,6 +52,21 @@ impl Estimate {
         Self { parameters, state: 16 * parameters, work: 4 * work, operations }
     }
 
+    /// The same where adapters are trained beside weights that stay as they are: so many numbers, for which so many are kept for
+    /// each of the examples that are computed at once.
+    #[must_use]
+    pub const fn with_adapters(self, config: &T5Config, trained: u64, kept: u64, micro_batch: usize) -> Self {
+        // The embedding has no gradient.
+        let embedding = 4 * 2 * (config.vocab_size * config.d_model) as u64;
+        Self {
+            parameters: trained,
+            state: 4 * self.parameters + 16 * trained,
+            work: self.work.saturating_sub(embedding) + 4 * kept * micro_batch as u64,
+            // Of each product with a weight that stays, the one for its gradient is saved.
+            operations: self.operations / 3 * 2,
+        }
+    }
+
     /// Everything together, in bytes.
     pub const fn needed(&self) -> u64 {
         self.state.saturating_add(self.work)

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::control::Control;
 use super::estimate::Estimate;
 use super::examples::{Examples, collect, plan_split};
-use super::t5::{DevOptions, T5FineTuning};
+use super::t5::{DevOptions, T5FineTuning, refuse_adapter};
 use super::trainer::{Ended, Evaluation, Plan, Trainable, Trainer};
 use super::{TrainError, TrainRecipe};
 use crate::jobs::{CancelToken, Progress};
+use crate::model::lora::home;
 use crate::model::registry::EncoderDefaults;
-use crate::model::t5::{T5Config, parameters};
-use crate::model::weights::Checkpoint;
+use crate::model::t5::{open, parameters};
 use crate::model::{DeviceChoice, GenerationConfig, HfTokenizer, ModelError, RECIPE, free_memory};
 use crate::run::{CellModel, Workplace};
 use crate::whole_file::WholeFile;
@@ -129,16 +129,22 @@ pub fn prepare(
     if !base.is_dir() {
         return Err(family());
     }
-    let config = T5Config::from_file(&base.join("config.json"))?;
-    let checkpoint = Checkpoint::open(base).map_err(ModelError::from)?;
+    let (config, checkpoint) = open(base)?;
     let count = parameters(&config, &checkpoint);
-    let tokenizer = HfTokenizer::from_folder(base).map_err(ModelError::from)?;
+    if let Some(lora) = &recipe.lora {
+        refuse_adapter(base)?;
+        lora.matrices(&config)?;
+    }
+    let tokenizer = HfTokenizer::from_folder(&home(base)?).map_err(ModelError::from)?;
     let examples = collect(recipe, &train.cells, &dev, &tokenizer, workplace, cancel, progress)?;
     let longest = |length: fn(&super::Example) -> usize| examples.train.iter().map(length).max().unwrap_or(0);
     let (prompt, label) = (longest(|example| example.prompt.len()), longest(|example| example.labels.len()));
     let training = &recipe.training;
     let micro = recipe.micro_batch();
-    let estimate = Estimate::of(&config, count, training.batch, micro, prompt, label);
+    let mut estimate = Estimate::of(&config, count, training.batch, micro, prompt, label);
+    if let Some(lora) = &recipe.lora {
+        estimate = lora.estimate(estimate, &config, (prompt, label), micro)?;
+    }
     for (number, what) in [
         (examples.fell_back, "prompts carry no entry, for none found room"),
         (examples.input_cut, "prompts lose the end of their input"),
@@ -290,7 +296,10 @@ fn work(
     };
     let folder = &options.folder;
     let train = || -> Result<Outcome, TrainError> {
-        let model = T5FineTuning::load(&base, examples, dev)?;
+        let model = match &recipe.lora {
+            None => T5FineTuning::load(&base, examples, dev)?,
+            Some(lora) => T5FineTuning::load_adapter(&base, examples, dev, lora, training.seed)?,
+        };
         let mut trainer = Trainer::new(model, plan, folder, control)?;
         let ended = trainer.run()?;
         conclude(&trainer, ended, &record, folder)

@@ -4,7 +4,7 @@
 //! [`resume`] goes on to the very weights that an uninterrupted job ends with. Prompts are those of evaluation, made by
 //! the same code; the dev split is answered by the model's files as any run would answer it.
 //!
-//! [`Trainer`] is the loop, over anything [`Trainable`]; [`t5`] is full fine-tuning of T5 models. Knows no command line, no
+//! [`Trainer`] is the loop, over anything [`Trainable`]; [`t5`] is fine-tuning of T5 models, whole or by an adapter (`lora`). Knows no command line, no
 //! window and no store of runs: how far a job is, is left in a slot ([`Control::latest`]).
 
 mod batching;
@@ -15,6 +15,7 @@ mod error;
 mod estimate;
 mod examples;
 mod job;
+mod lora;
 mod optimizer;
 mod recipe;
 mod schedule;

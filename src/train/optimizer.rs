@@ -37,6 +37,18 @@ impl Parameter {
     }
 }
 
+/// The values of parameters, to be written.
+pub(super) fn tensors(parameters: &[Parameter]) -> Vec<NamedTensor<'_>> {
+    fn named(parameter: &Parameter) -> NamedTensor<'_> {
+        NamedTensor {
+            name: parameter.name.clone(),
+            shape: parameter.var.dims().to_vec(),
+            values: Values::Tensor(parameter.var.as_tensor()),
+        }
+    }
+    parameters.iter().map(named).collect()
+}
+
 /// The constants of AdamW.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AdamWOptions {

@@ -1,20 +1,21 @@
-//! Full fine-tuning of T5 models.
+//! Fine-tuning of T5 models: all of their weights, or an adapter beside them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
-use super::TrainError;
 use super::examples::Examples;
-use super::optimizer::Parameter;
+use super::optimizer::{Parameter, tensors};
 use super::trainer::{DevScore, Trainable};
+use super::{LoraRecipe, TrainError, lora};
 use crate::jobs::CancelToken;
 use crate::metrics::{MeteorStages, ScoreSet, Scorer};
 use crate::model::hub::BESIDE;
+use crate::model::lora::{self as adapters, AdapterError};
 use crate::model::t5::graph::IGNORED_LABEL;
-use crate::model::t5::{Dropout, T5Config, T5Graph, T5Model, T5Options, load_variables};
-use crate::model::weights::{Checkpoint, NamedTensor, Values, write_safetensors};
+use crate::model::t5::{Dropout, T5Graph, T5Model, T5Options, load_graph, load_variables, open};
+use crate::model::weights::write_safetensors;
 use crate::model::{DeviceChoice, GenerationConfig, Generator, ModelError, PromptInput};
 
 /// How the dev split is answered.
@@ -30,7 +31,7 @@ pub struct DevOptions {
     pub device: DeviceChoice,
 }
 
-/// A T5 model all of whose weights are trained.
+/// A T5 model under training with what it learns from.
 pub struct T5FineTuning {
     graph: T5Graph,
     parameters: Vec<Parameter>,
@@ -39,29 +40,74 @@ pub struct T5FineTuning {
     dev: DevOptions,
     /// The folder of the model that was begun with.
     base: PathBuf,
+    /// The adapter that is trained; all weights are if `None`.
+    lora: Option<LoraRecipe>,
 }
 
 impl T5FineTuning {
-    /// Loads a model to be trained on examples.
+    /// Loads a model all of whose weights are to be trained on examples.
     ///
     /// # Errors
     /// A model that cannot be loaded; examples with tokens that it does not know.
     pub fn load(base: &Path, examples: Examples, dev: DevOptions) -> Result<Self, TrainError> {
-        let config = T5Config::from_file(&base.join("config.json"))?;
-        let prompts = examples.train.iter().map(|example| &example.prompt);
-        let tokens = prompts.chain(examples.train.iter().map(|example| &example.labels)).flatten();
-        if let Some(&token) = tokens.max().filter(|&&token| token as usize >= config.vocab_size) {
-            let (model, vocabulary) = (base.to_owned(), config.vocab_size);
-            return Err(ModelError::ForeignTokenizer { model, token, vocabulary }.into());
-        }
-        let checkpoint = Checkpoint::open(base).map_err(ModelError::from)?;
+        let (config, checkpoint) = open(base)?;
         let (graph, variables) = load_variables(&config, &checkpoint, &dev.device.open()?)?;
         checkpoint.forget_pages();
         let parameters = variables.into_iter().map(|(name, var)| Parameter::new(&name, var)).collect();
+        Self::new(base, graph, parameters, None, examples, dev)
+    }
+
+    /// Loads a model beside which an adapter is to be trained on examples; `seed` decides how the adapter begins.
+    ///
+    /// # Errors
+    /// As [`T5FineTuning::load`]; a model that is an adapter itself; names of matrices that it does not have.
+    pub fn load_adapter(
+        base: &Path,
+        examples: Examples,
+        dev: DevOptions,
+        recipe: &LoraRecipe,
+        seed: u64,
+    ) -> Result<Self, TrainError> {
+        refuse_adapter(base)?;
+        let (config, checkpoint) = open(base)?;
+        let mut graph = load_graph(&config, &checkpoint, DType::F32, &dev.device.open()?)?;
+        checkpoint.forget_pages();
+        let parameters = lora::adapt(&mut graph, recipe, seed)?;
+        Self::new(base, graph, parameters, Some(recipe.clone()), examples, dev)
+    }
+
+    fn new(
+        base: &Path,
+        graph: T5Graph,
+        parameters: Vec<Parameter>,
+        lora: Option<LoraRecipe>,
+        examples: Examples,
+        dev: DevOptions,
+    ) -> Result<Self, TrainError> {
+        let (base, lengths) = (base.to_owned(), Vec::new());
+        let none = Examples::default();
+        let mut model = Self { graph, parameters, lengths, examples: none, dev, base, lora };
+        model.set_examples(examples)?;
+        Ok(model)
+    }
+
+    /// Has it learn from other examples.
+    ///
+    /// # Errors
+    /// Examples with tokens that it does not know.
+    pub(super) fn set_examples(&mut self, examples: Examples) -> Result<(), TrainError> {
+        let tokens = |example: &super::Example| example.prompt.iter().chain(&example.labels).copied().max();
+        let vocabulary = self.graph.config().vocab_size;
+        let most = examples.train.iter().filter_map(tokens).max();
+        if let Some(token) = most.filter(|&token| token as usize >= vocabulary) {
+            let model = self.base.clone();
+            return Err(ModelError::ForeignTokenizer { model, token, vocabulary }.into());
+        }
         // Prompts are what costs; labels are short beside them.
-        let lengths =
+        self.lengths =
             examples.train.iter().map(|example| example.prompt.len() + example.labels.len()).collect();
-        Ok(Self { graph, parameters, lengths, examples, dev, base: base.to_owned() })
+        self.examples = examples;
+        Ok(())
     }
 
     /// The model.
@@ -112,30 +158,23 @@ impl Trainable for T5FineTuning {
         let (labels, _) = self.rows(examples, label, IGNORED_LABEL);
         let shape = (examples.len(), length);
         let device = self.graph.device();
+        if let Some(lora) = &self.lora {
+            dropout.set_adapter_rate(lora.dropout);
+        }
         let ids = Tensor::from_vec(ids.concat(), shape, device)?;
         let mask = Tensor::from_vec(mask.concat(), shape, device)?;
         Ok(self.graph.loss(&ids, &mask, &labels, dropout)?.0)
     }
 
     fn write(&self, folder: &Path) -> Result<(), TrainError> {
-        // The slow tokenizer's file is of use to Python alone.
-        for name in BESIDE.into_iter().chain(["spiece.model"]) {
-            let (from, to) = (self.base.join(name), folder.join(name));
-            if from.is_file() && !name.contains('/') {
-                fs::copy(&from, &to).map_err(|source| TrainError::write(&to, source))?;
-            }
+        if let Some(recipe) = &self.lora {
+            let written = adapters::write(folder, &recipe.config(&self.base), &tensors(&self.parameters));
+            return written.map_err(|source| TrainError::write(folder, source));
         }
+        copy_beside(&self.base, folder)?;
         let path = folder.join("model.safetensors");
-        let tensors: Vec<NamedTensor<'_>> = self
-            .parameters
-            .iter()
-            .map(|parameter| NamedTensor {
-                name: parameter.name.clone(),
-                shape: parameter.var.dims().to_vec(),
-                values: Values::Tensor(parameter.var.as_tensor()),
-            })
-            .collect();
-        write_safetensors(&path, &tensors).map_err(|source| TrainError::write(&path, source))
+        write_safetensors(&path, &tensors(&self.parameters))
+            .map_err(|source| TrainError::write(&path, source))
     }
 
     fn evaluate(
@@ -182,4 +221,26 @@ impl Trainable for T5FineTuning {
         }
         Ok(scores)
     }
+}
+
+/// Refuses a model that is an adapter already, for another adapter.
+pub(super) fn refuse_adapter(base: &Path) -> Result<(), TrainError> {
+    if adapters::is_adapter(base) {
+        let what = "an adapter itself; merge it first with `lamplight lora merge`, then train an adapter for the result";
+        return Err(ModelError::from(AdapterError::Other { folder: base.to_owned(), what }).into());
+    }
+    Ok(())
+}
+
+/// Copies what lies beside the weights of a model, or of an adapter's base, into a folder.
+pub(super) fn copy_beside(model: &Path, folder: &Path) -> Result<(), TrainError> {
+    let home = adapters::home(model)?;
+    // The slow tokenizer's file is of use to Python alone.
+    for name in BESIDE.into_iter().chain(["spiece.model"]) {
+        let (from, to) = (home.join(name), folder.join(name));
+        if from.is_file() && !name.contains('/') {
+            fs::copy(&from, &to).map_err(|source| TrainError::write(&to, source))?;
+        }
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Planner;
 use crate::jobs::Canceled;
 use crate::model::gguf::{GgufFile, GgufOptions, GgufTokenizer, PromptStyle};
+use crate::model::lora::{Collection, home, is_adapter};
 use crate::model::scripted::{self, CharacterTokenizer, Scripted};
 use crate::model::t5::T5Options;
 use crate::model::{
@@ -69,9 +70,11 @@ impl Planner<'_> {
             return Ok(None); // missing, which was said
         }
         // Where a model was trained by this program its folder says so.
-        let training = |path: &Path| match path.join(RECIPE).is_file() {
-            true => Training::FineTuned,
-            false => Training::ZeroShot,
+        let training = |path: &Path| match path {
+            path if Collection::is_at(path) => Training::PerUserLora,
+            path if is_adapter(path) => Training::Lora,
+            path if path.join(RECIPE).is_file() => Training::FineTuned,
+            _ => Training::ZeroShot,
         };
         let planned = |spec: ModelSpec, model: CellModel, tokenizer: Option<Arc<dyn TextTokenizer>>| {
             let generation = settings.generation.over(&self.experiment.generation);
@@ -262,7 +265,7 @@ fn tokenizer(
         let read = if beside { GgufTokenizer::read_beside } else { GgufTokenizer::read };
         Ok((Arc::new(read(&file)?), Some(file.main_format())))
     } else {
-        Ok((Arc::new(HfTokenizer::from_file(&path.join("tokenizer.json"))?), None))
+        Ok((Arc::new(HfTokenizer::from_file(&home(path)?.join("tokenizer.json"))?), None))
     }
 }
 
