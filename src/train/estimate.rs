@@ -1,6 +1,8 @@
 //! What training a T5 model takes: memory, and arithmetic a step. From shapes alone, before anything is taken.
 
+use super::{TrainError, TrainRecipe};
 use crate::model::t5::T5Config;
+use crate::model::{DeviceChoice, free_memory};
 
 /// What training takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -64,6 +66,23 @@ impl Estimate {
             work: self.work.saturating_sub(embedding) + 4 * kept * micro_batch as u64,
             // Of each product with a weight that stays, the one for its gradient is saved.
             operations: self.operations / 3 * 2,
+        }
+    }
+
+    /// Refuses what does not fit into memory, on the processor.
+    pub(super) fn check(&self, recipe: &TrainRecipe) -> Result<(), TrainError> {
+        const MB: u64 = 1_000_000;
+        match free_memory() {
+            Some(free) if recipe.training.device == DeviceChoice::Cpu && self.needed() > free => {
+                Err(TrainError::Memory {
+                    needed_mb: self.needed().div_ceil(MB),
+                    state_mb: self.state.div_ceil(MB),
+                    work_mb: self.work.div_ceil(MB),
+                    micro_batch: recipe.micro_batch(),
+                    free_mb: free / MB,
+                })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -16,15 +16,15 @@ use crate::jobs::{CancelToken, Progress};
 use crate::model::lora::home;
 use crate::model::registry::EncoderDefaults;
 use crate::model::t5::{open, parameters};
-use crate::model::{DeviceChoice, GenerationConfig, HfTokenizer, ModelError, RECIPE, free_memory};
+use crate::model::{GenerationConfig, HfTokenizer, ModelError, RECIPE};
 use crate::run::{CellModel, Workplace};
 use crate::whole_file::WholeFile;
 
 /// The form of jobs that this program writes.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 const RECORD: &str = "job.json";
-const DONE: &str = "done.json";
-const MODEL: &str = "model";
+pub(super) const DONE: &str = "done.json";
+pub(super) const MODEL: &str = "model";
 
 /// What does not change the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,20 +182,7 @@ impl Prepared {
     /// # Errors
     /// [`TrainError::Memory`].
     pub fn check_memory(&self) -> Result<(), TrainError> {
-        const MB: u64 = 1_000_000;
-        let recipe = &self.record.recipe;
-        match free_memory() {
-            Some(free) if recipe.training.device == DeviceChoice::Cpu && self.estimate.needed() > free => {
-                Err(TrainError::Memory {
-                    needed_mb: self.estimate.needed().div_ceil(MB),
-                    state_mb: self.estimate.state.div_ceil(MB),
-                    work_mb: self.estimate.work.div_ceil(MB),
-                    micro_batch: recipe.micro_batch(),
-                    free_mb: free / MB,
-                })
-            }
-            _ => Ok(()),
-        }
+        self.estimate.check(&self.record.recipe)
     }
 }
 
@@ -250,7 +237,7 @@ pub fn resume(
     let options = JobOptions { name: record.name.clone(), ..options.clone() };
     if folder.join(DONE).exists() {
         let outcome: Outcome = get(&folder.join(DONE))?;
-        register(&outcome, workplace, control.cancel())?;
+        register(&outcome.model, outcome.name.as_deref(), workplace, control.cancel())?;
         return Ok(outcome);
     }
     let mut prepared = prepare(&record.recipe, workplace, control.cancel(), progress)?;
@@ -304,18 +291,26 @@ fn work(
         let ended = trainer.run()?;
         conclude(&trainer, ended, &record, folder)
     };
-    let outcome = match workplace.threads() {
-        0 => train(),
+    let outcome = in_threads(workplace, train)?;
+    register(&outcome.model, outcome.name.as_deref(), workplace, control.cancel())?;
+    Ok(outcome)
+}
+
+/// Does something with as many threads as a workplace has.
+pub(super) fn in_threads<T: Send>(
+    workplace: &Workplace,
+    work: impl FnOnce() -> Result<T, TrainError> + Send,
+) -> Result<T, TrainError> {
+    match workplace.threads() {
+        0 => work(),
         threads => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let failed = |error: rayon::ThreadPoolBuildError| ModelError::Threads {
                 source: std::io::Error::other(error),
             };
-            pool.map_err(failed)?.install(train)
+            pool.map_err(failed)?.install(work)
         }
-    }?;
-    register(&outcome, workplace, control.cancel())?;
-    Ok(outcome)
+    }
 }
 
 /// Puts the best weights where the result belongs, and clears what only a resumed job would need. May be broken off and
@@ -350,28 +345,33 @@ fn conclude<M: Trainable>(
     Ok(outcome)
 }
 
-fn register(outcome: &Outcome, workplace: &Workplace, cancel: &CancelToken) -> Result<(), TrainError> {
-    if let Some(name) = &outcome.name {
+/// Registers what a job made, if it has a name.
+pub(super) fn register(
+    model: &Path,
+    name: Option<&str>,
+    workplace: &Workplace,
+    cancel: &CancelToken,
+) -> Result<(), TrainError> {
+    if name.is_some() {
         let encoder = EncoderDefaults::default();
-        let progress = Progress::new();
-        workplace.registry().add(&outcome.model, Some(name), false, encoder, cancel, &progress)?;
+        workplace.registry().add(model, name, false, encoder, cancel, &Progress::new())?;
     }
     Ok(())
 }
 
-fn put<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
+pub(super) fn put<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
     let json = serde_json::to_vec_pretty(value).map_err(std::io::Error::from);
     json.and_then(|json| WholeFile::put(path, &json)).map_err(|source| TrainError::write(path, source))
 }
 
-fn get<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
+pub(super) fn get<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let bytes = fs::read(path).map_err(|source| TrainError::read(path, source))?;
     serde_json::from_slice(&bytes)
         .map_err(|error| TrainError::Damaged { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// Keeps other programs from the same job while the lock is held.
-fn lock(folder: &Path) -> Result<File, TrainError> {
+pub(super) fn lock(folder: &Path) -> Result<File, TrainError> {
     let path = folder.join("lock");
     let failed = |source| TrainError::write(&path, source);
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;

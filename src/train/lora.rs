@@ -3,6 +3,7 @@
 //! Training them is training like any other ([`super::t5::T5FineTuning`]) with other parameters: two matrices for each that
 //! the recipe names, beside a model whose own weights stay as they are.
 
+use std::fs;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
@@ -11,9 +12,12 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 use super::optimizer::Parameter;
+use super::t5::copy_beside;
 use super::{Estimate, LoraRecipe, TrainError};
-use crate::model::lora::{self, AdapterConfig};
-use crate::model::t5::{Added, T5Config, T5Graph, matrices, names};
+use crate::model::lora::{self, AdapterConfig, AdapterError};
+use crate::model::t5::{Added, T5Config, T5Graph, matrices, names, open};
+use crate::model::weights::{NamedTensor, Values, write_safetensors};
+use crate::model::{ModelError, RECIPE};
 
 impl LoraRecipe {
     /// The matrices of a model that get an adapter.
@@ -121,4 +125,38 @@ fn first(name: &str, shape: [usize; 2], seed: u64, device: &Device) -> candle_co
     };
     let values: Vec<f32> = (0..rows * columns).map(|_| draw()).collect();
     Tensor::from_vec(values, (rows, columns), device)
+}
+
+/// Writes the model that an adapter makes of its base into a folder that is not there yet or empty: a whole model in Hugging
+/// Face's layout, without the adapter's low rank.
+///
+/// # Errors
+/// No adapter there, or one that does not fit its base; a folder that holds something; what cannot be written.
+pub fn merge(adapter: &Path, out: &Path) -> Result<(), TrainError> {
+    if !lora::is_adapter(adapter) {
+        let what = "no adapter: it has no adapter_config.json";
+        return Err(ModelError::from(AdapterError::Other { folder: adapter.to_owned(), what }).into());
+    }
+    let failed = |source| TrainError::write(out, source);
+    let (_, checkpoint) = open(adapter)?;
+    if out.exists() && fs::read_dir(out).map_err(failed)?.next().is_some() {
+        return Err(failed(std::io::Error::new(
+            std::io::ErrorKind::DirectoryNotEmpty,
+            "the folder is not empty",
+        )));
+    }
+    fs::create_dir_all(out).map_err(failed)?;
+    copy_beside(adapter, out)?;
+    let recipe = adapter.join(RECIPE);
+    if recipe.is_file() {
+        fs::copy(&recipe, out.join(RECIPE)).map_err(failed)?;
+    }
+    let mut tensors = Vec::new();
+    for name in checkpoint.names() {
+        let shape = checkpoint.shape(name).unwrap_or_default().to_vec();
+        let view = checkpoint.view(name, &shape).map_err(ModelError::from)?;
+        tensors.push(NamedTensor { name: name.to_owned(), shape, values: Values::View(view) });
+    }
+    // The weights come last, so that a folder with weights is whole.
+    write_safetensors(&out.join("model.safetensors"), &tensors).map_err(failed)
 }

@@ -4,7 +4,8 @@
 //! [`resume`] goes on to the very weights that an uninterrupted job ends with. Prompts are those of evaluation, made by
 //! the same code; the dev split is answered by the model's files as any run would answer it.
 //!
-//! [`Trainer`] is the loop, over anything [`Trainable`]; [`t5`] is fine-tuning of T5 models, whole or by an adapter (`lora`). Knows no command line, no
+//! [`Trainer`] is the loop, over anything [`Trainable`]; [`t5`] is fine-tuning of T5 models, whole or by an adapter (`lora`); `users` trains an
+//! adapter for each of many users. Knows no command line, no
 //! window and no store of runs: how far a job is, is left in a slot ([`Control::latest`]).
 
 mod batching;
@@ -21,6 +22,7 @@ mod recipe;
 mod schedule;
 pub mod t5;
 mod trainer;
+mod users;
 
 pub use batching::{batches, step_seed};
 pub use control::{Control, Phase, TrainProgress};
@@ -29,6 +31,7 @@ pub use error::TrainError;
 pub use estimate::Estimate;
 pub use examples::{DevSample, Example, Examples};
 pub use job::{JobOptions, JobRecord, Outcome, Prepared, prepare, resume, start};
+pub use lora::merge;
 pub use optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
 pub use recipe::{
     DataRecipe, EvaluationRecipe, LORA_TARGETS, LoopRecipe, LoraRecipe, OptimizerRecipe, Preset,
@@ -36,3 +39,7 @@ pub use recipe::{
 };
 pub use schedule::{Decline, Schedule};
 pub use trainer::{DevScore, Ended, Evaluation, Plan, Trainable, Trainer};
+pub use users::{
+    PreparedUsers, UsersOutcome, UsersProgress, UsersRecord, is_users_job, prepare_users, resume_users,
+    start_users,
+};

@@ -332,6 +332,17 @@ impl TrainRecipe {
         }
     }
 
+    /// The recipe of adapters for each user without model and data, with the constants of the benchmark's own
+    /// (arXiv 2409.09510): prompts and labels of 512 tokens, 30 epochs, the last one kept. The split is that whose samples'
+    /// users get an adapter.
+    pub fn per_user() -> Self {
+        let mut recipe = Self { lora: Some(LoraRecipe::default()), ..Self::default() };
+        (recipe.data.split, recipe.data.dev) = (Split::Dev, None);
+        (recipe.prompt.max_length, recipe.prompt.max_label_length) = (512, 512);
+        recipe.training.epochs = 30;
+        recipe
+    }
+
     /// Checks what can be checked without model and data.
     ///
     /// # Errors
