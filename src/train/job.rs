@@ -138,7 +138,19 @@ pub fn prepare(
     let (prompt, label) = (longest(|example| example.prompt.len()), longest(|example| example.labels.len()));
     let training = &recipe.training;
     let micro = recipe.micro_batch();
-    let estimate = Estimate::of(&config, count, training.batch, micro, prompt, label);
+    let estimate =
+        |checkpointing| Estimate::of(&config, count, training.batch, micro, prompt, label, checkpointing);
+    let checkpointing = training.gradient_checkpointing.unwrap_or_else(|| {
+        training.device == DeviceChoice::Cpu
+            && free_memory().is_some_and(|free| estimate(false).needed() > free)
+    });
+    if checkpointing && training.gradient_checkpointing.is_none() {
+        notes.push("Activations are computed again on the way back, since memory is short".to_owned());
+    }
+    let estimate = estimate(checkpointing);
+    // Decided once, so that a resumed job computes as it began.
+    let mut recipe = recipe.clone();
+    recipe.training.gradient_checkpointing = Some(checkpointing);
     for (number, what) in [
         (examples.fell_back, "prompts carry no entry, for none found room"),
         (examples.input_cut, "prompts lose the end of their input"),
@@ -154,7 +166,7 @@ pub fn prepare(
             version: VERSION,
             program: env!("CARGO_PKG_VERSION").to_owned(),
             name: None,
-            recipe: recipe.clone(),
+            recipe,
             model_fingerprint: first.spec.model.fingerprint.clone(),
             examples: examples.digest(),
             train_examples: examples.train.len(),
@@ -290,7 +302,8 @@ fn work(
     };
     let folder = &options.folder;
     let train = || -> Result<Outcome, TrainError> {
-        let model = T5FineTuning::load(&base, examples, dev)?;
+        let checkpointing = training.gradient_checkpointing.unwrap_or_default();
+        let model = T5FineTuning::load(&base, examples, dev)?.computing(training.precision, checkpointing);
         let mut trainer = Trainer::new(model, plan, folder, control)?;
         let ended = trainer.run()?;
         conclude(&trainer, ended, &record, folder)

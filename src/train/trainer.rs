@@ -45,6 +45,20 @@ pub trait Trainable {
     /// What the arithmetic gives.
     fn loss(&self, examples: &[u32], dropout: &mut Dropout) -> Result<Tensor, TrainError>;
 
+    /// Adds the gradients of `share` times the mean loss of a batch, and gives that loss.
+    ///
+    /// # Errors
+    /// What the arithmetic gives.
+    fn learn(
+        &self,
+        examples: &[u32],
+        share: f64,
+        dropout: &mut Dropout,
+        gradients: &mut Gradients,
+    ) -> Result<f64, TrainError> {
+        learn_at_once(self, examples, share, dropout, gradients)
+    }
+
     /// Writes what was trained into an empty folder, in the form in which others load it.
     ///
     /// # Errors
@@ -62,6 +76,23 @@ pub trait Trainable {
         cancel: &CancelToken,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<DevScore>, TrainError>;
+}
+
+/// The gradients of a loss all of whose activations are kept.
+pub(super) fn learn_at_once(
+    model: &(impl Trainable + ?Sized),
+    examples: &[u32],
+    share: f64,
+    dropout: &mut Dropout,
+    gradients: &mut Gradients,
+) -> Result<f64, TrainError> {
+    let mean = model.loss(examples, dropout)?;
+    let value = f64::from(mean.to_scalar::<f32>()?);
+    if value.is_finite() {
+        let store = if share == 1.0 { mean.backward()? } else { (mean * share)?.backward()? };
+        gradients.add(model.parameters(), store)?;
+    }
+    Ok(value)
 }
 
 /// The figure of one dataset of the dev split.
@@ -350,15 +381,12 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         let mut loss = 0.0;
         for (part, examples) in batch.chunks(self.plan.micro_batch.max(1)).enumerate() {
             let mut dropout = Dropout::new(self.plan.dropout, step_seed(self.plan.seed, number, part as u64));
-            let mean = self.model.loss(examples, &mut dropout)?;
-            let value = f64::from(mean.to_scalar::<f32>()?);
+            let share = weigh(examples) / total;
+            let value = self.model.learn(examples, share, &mut dropout, &mut gradients)?;
             if !value.is_finite() {
                 return Err(self.not_finite("loss", examples));
             }
-            let share = weigh(examples) / total;
             loss += share * value;
-            let store = if share == 1.0 { mean.backward()? } else { (mean * share)?.backward()? };
-            gradients.add(self.model.parameters(), store)?;
         }
         let norm = gradients.norm()?;
         if !norm.is_finite() {
