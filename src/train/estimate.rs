@@ -18,7 +18,8 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// For steps of `batch` examples, `micro_batch` at once, of so many tokens of prompt and of label.
+    /// For steps of `batch` examples, `micro_batch` at once, of so many tokens of prompt and of label; whether activations are
+    /// computed again on the way back.
     pub fn of(
         config: &T5Config,
         parameters: u64,
@@ -26,6 +27,7 @@ impl Estimate {
         micro_batch: usize,
         prompt: usize,
         label: usize,
+        checkpointing: bool,
     ) -> Self {
         let number = |n: usize| n as u64;
         let (d, inner, ff) = (number(config.d_model), number(config.inner()), number(config.d_ff));
@@ -39,16 +41,20 @@ impl Estimate {
         let decoder = decoder_layers
             * (written * (4 * d * inner + feeds * d * ff) + 2 * written * written * inner + across);
         let head = written * d * vocabulary;
-        // Two operations a multiplication, and two products backward for each forward.
-        let operations = 6 * (encoder + decoder + head) * number(batch);
+        // Two operations a multiplication; for each product forward two backward, and one more where it is computed again.
+        let times = if checkpointing { 8 } else { 6 };
+        let operations = times * (encoder + decoder + head) * number(batch);
         // Numbers kept for the way back: of each layer, what its products and norms read; nothing of the scores' size but the
         // one bias that all layers share, with its gradient.
         let block = |tokens: u64| tokens * (6 * d + 6 * inner + feeds * ff);
         let cross = written * (3 * d + 2 * inner) + read * 4 * inner;
-        let each = layers * block(read)
-            + decoder_layers * (block(written) + cross)
-            + 3 * written * vocabulary
-            + 6 * read * d;
+        let layers_keep = if checkpointing {
+            // What each layer reads, and all of one layer.
+            layers * read * d + decoder_layers * written * d + block(read).max(block(written) + cross)
+        } else {
+            layers * block(read) + decoder_layers * (block(written) + cross)
+        };
+        let each = layers_keep + 3 * written * vocabulary + 6 * read * d;
         let shared = 4 * heads * (read * read + written * written) + 2 * vocabulary * d;
         let work = each * number(micro_batch) + shared;
         Self { parameters, state: 16 * parameters, work: 4 * work, operations }

@@ -16,7 +16,7 @@ use crate::jobs::{CancelToken, Progress};
 use crate::model::lora::home;
 use crate::model::registry::EncoderDefaults;
 use crate::model::t5::{open, parameters};
-use crate::model::{GenerationConfig, HfTokenizer, ModelError, RECIPE};
+use crate::model::{DeviceChoice, GenerationConfig, HfTokenizer, ModelError, RECIPE, free_memory};
 use crate::run::{CellModel, Workplace};
 use crate::whole_file::WholeFile;
 
@@ -141,10 +141,24 @@ pub fn prepare(
     let (prompt, label) = (longest(|example| example.prompt.len()), longest(|example| example.labels.len()));
     let training = &recipe.training;
     let micro = recipe.micro_batch();
-    let mut estimate = Estimate::of(&config, count, training.batch, micro, prompt, label);
-    if let Some(lora) = &recipe.lora {
-        estimate = lora.estimate(estimate, &config, (prompt, label), micro)?;
+    let estimate = |checkpointing| {
+        let whole = Estimate::of(&config, count, training.batch, micro, prompt, label, checkpointing);
+        match &recipe.lora {
+            Some(lora) => lora.estimate(whole, &config, (prompt, label), micro, checkpointing),
+            None => Ok(whole),
+        }
+    };
+    let needed = estimate(false)?.needed();
+    let checkpointing = training.gradient_checkpointing.unwrap_or_else(|| {
+        training.device == DeviceChoice::Cpu && free_memory().is_some_and(|free| needed > free)
+    });
+    if checkpointing && training.gradient_checkpointing.is_none() {
+        notes.push("Activations are computed again on the way back, since memory is short".to_owned());
     }
+    let estimate = estimate(checkpointing)?;
+    // Decided once, so that a resumed job computes as it began.
+    let mut recipe = recipe.clone();
+    recipe.training.gradient_checkpointing = Some(checkpointing);
     for (number, what) in [
         (examples.fell_back, "prompts carry no entry, for none found room"),
         (examples.input_cut, "prompts lose the end of their input"),
@@ -160,7 +174,7 @@ pub fn prepare(
             version: VERSION,
             program: env!("CARGO_PKG_VERSION").to_owned(),
             name: None,
-            recipe: recipe.clone(),
+            recipe,
             model_fingerprint: first.spec.model.fingerprint.clone(),
             examples: examples.digest(),
             train_examples: examples.train.len(),
@@ -287,6 +301,7 @@ fn work(
             None => T5FineTuning::load(&base, examples, dev)?,
             Some(lora) => T5FineTuning::load_adapter(&base, examples, dev, lora, training.seed)?,
         };
+        let model = model.computing(training.precision, training.gradient_checkpointing.unwrap_or_default());
         let mut trainer = Trainer::new(model, plan, folder, control)?;
         let ended = trainer.run()?;
         conclude(&trainer, ended, &record, folder)

@@ -49,6 +49,7 @@ impl LoraRecipe {
         config: &T5Config,
         (prompt, label): (usize, usize),
         micro_batch: usize,
+        checkpointing: bool,
     ) -> Result<Estimate, TrainError> {
         let (mut trained, mut kept) = (0, 0);
         for (name, [outputs, inputs]) in self.matrices(config)? {
@@ -59,6 +60,9 @@ impl LoraRecipe {
             // What it reads with some of it dropped, both steps of the low rank, and what it adds.
             kept += (tokens * (inputs + 2 * self.r + outputs)) as u64;
         }
+        // Computed again, they are kept for one layer at a time.
+        let layers = (config.num_layers + config.num_decoder_layers) as u64;
+        let kept = if checkpointing { kept / layers.max(1) } else { kept };
         Ok(whole.with_adapters(config, trained, kept, micro_batch))
     }
 

@@ -93,6 +93,11 @@ impl Gradients {
         Ok(())
     }
 
+    /// Each parameter's gradient; `None` where the loss does not hang on it.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&Tensor>> {
+        self.0.iter().map(Option::as_ref)
+    }
+
     /// The norm of all gradients together; not finite where one of them is not.
     ///
     /// # Errors

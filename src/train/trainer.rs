@@ -43,6 +43,20 @@ pub trait Trainable {
     /// What the arithmetic gives.
     fn loss(&self, examples: &[u32], dropout: &mut Dropout) -> Result<Tensor, TrainError>;
 
+    /// Adds the gradients of `share` times the mean loss of a batch, and gives that loss.
+    ///
+    /// # Errors
+    /// What the arithmetic gives.
+    fn learn(
+        &self,
+        examples: &[u32],
+        share: f64,
+        dropout: &mut Dropout,
+        gradients: &mut Gradients,
+    ) -> Result<f64, TrainError> {
+        learn_at_once(self, examples, share, dropout, gradients)
+    }
+
     /// Writes what was trained into an empty folder, in the form in which others load it.
     ///
     /// # Errors
@@ -60,6 +74,23 @@ pub trait Trainable {
         cancel: &CancelToken,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<DevScore>, TrainError>;
+}
+
+/// The gradients of a loss all of whose activations are kept.
+pub(super) fn learn_at_once(
+    model: &(impl Trainable + ?Sized),
+    examples: &[u32],
+    share: f64,
+    dropout: &mut Dropout,
+    gradients: &mut Gradients,
+) -> Result<f64, TrainError> {
+    let mean = model.loss(examples, dropout)?;
+    let value = f64::from(mean.to_scalar::<f32>()?);
+    if value.is_finite() {
+        let store = if share == 1.0 { mean.backward()? } else { (mean * share)?.backward()? };
+        gradients.add(model.parameters(), store)?;
+    }
+    Ok(value)
 }
 
 /// The figure of one dataset of the dev split.
@@ -297,7 +328,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         }
         let begun = Instant::now();
         let batch = self.order.get(self.state.position as usize).cloned().unwrap_or_default();
-        let step = learn(&self.model, &self.plan, &mut self.optimizer, self.state.step, &batch)?;
+        let step = learn_batch(&self.model, &self.plan, &mut self.optimizer, self.state.step, &batch)?;
         self.state.step += 1;
         self.state.position += 1;
         let seconds = begun.elapsed().as_secs_f64();
@@ -396,7 +427,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
 }
 
 /// Moves the weights by one batch; `number` counts the steps before.
-pub(super) fn learn<M: Trainable>(
+pub(super) fn learn_batch<M: Trainable>(
     model: &M,
     plan: &Plan,
     optimizer: &mut AdamW,
@@ -409,15 +440,12 @@ pub(super) fn learn<M: Trainable>(
     let mut loss = 0.0;
     for (part, examples) in batch.chunks(plan.micro_batch.max(1)).enumerate() {
         let mut dropout = Dropout::new(plan.dropout, step_seed(plan.seed, number, part as u64));
-        let mean = model.loss(examples, &mut dropout)?;
-        let value = f64::from(mean.to_scalar::<f32>()?);
+        let share = weigh(examples) / total;
+        let value = model.learn(examples, share, &mut dropout, &mut gradients)?;
         if !value.is_finite() {
             return Err(not_finite(model, "loss", number, examples));
         }
-        let share = weigh(examples) / total;
         loss += share * value;
-        let store = if share == 1.0 { mean.backward()? } else { (mean * share)?.backward()? };
-        gradients.add(model.parameters(), store)?;
     }
     let norm = gradients.norm()?;
     if !norm.is_finite() {

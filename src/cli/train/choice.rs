@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::CliError;
+use crate::cli::model_choice::PrecisionName;
 use crate::lamp::{Setting, Split, Task};
 use crate::model::DeviceChoice;
 use crate::prompt::PromptMode;
@@ -146,6 +147,13 @@ pub(super) struct RecipeArgs {
     /// Where it computes: cpu, cuda, cuda:1 or metal [default: cpu].
     #[arg(long)]
     device: Option<DeviceChoice>,
+    /// What products are computed in: f32, or bf16 on a GPU [default: f32].
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionName>,
+    /// Whether activations are computed again on the way back, for less memory and a third more time [default: where memory is
+    /// short].
+    #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
+    gradient_checkpointing: Option<bool>,
     /// Hypotheses side by side when the dev split is answered [default: 4].
     #[arg(long, value_name = "N")]
     beams: Option<usize>,
@@ -252,6 +260,8 @@ impl RecipeArgs {
         set(&mut training.seed, self.seed);
         training.patience = self.patience.or(training.patience);
         set(&mut training.device, self.device);
+        set(&mut training.precision, self.precision);
+        training.gradient_checkpointing = self.gradient_checkpointing.or(training.gradient_checkpointing);
         set(&mut evaluation.beams, self.beams);
         set(&mut evaluation.max_new_tokens, self.max_new_tokens);
         set(&mut evaluation.batch, self.dev_batch);

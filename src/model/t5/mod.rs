@@ -13,6 +13,7 @@ pub mod graph;
 mod graph_steps;
 mod memory;
 pub mod names;
+mod pass;
 mod position;
 mod projection;
 mod search;

@@ -21,7 +21,7 @@ use super::examples::plan_split;
 use super::job::{DONE, MODEL, VERSION, get, in_threads, lock, put, register};
 use super::optimizer::{AdamW, tensors};
 use super::t5::{DevOptions, T5FineTuning, refuse_adapter};
-use super::trainer::{Plan, Trainable, learn};
+use super::trainer::{Plan, Trainable, learn_batch};
 use super::{Example, Examples, LoraRecipe, TrainError, TrainRecipe, lora};
 use crate::jobs::{CancelToken, Progress};
 use crate::lamp::Sample;
@@ -147,8 +147,10 @@ pub fn prepare_users(
     let (micro, training) = (recipe.micro_batch(), &recipe.training);
     // Entries are read when their turn comes, so this is for the longest that there could be.
     let (prompt, label) = (recipe.prompt.max_length, recipe.prompt.max_label_length);
-    let whole = Estimate::of(&config, parameters(&config, &checkpoint), training.batch, micro, prompt, label);
-    let estimate = lora.estimate(whole, &config, (prompt, label), micro)?;
+    let count = parameters(&config, &checkpoint);
+    let checkpointing = training.gradient_checkpointing.unwrap_or_default();
+    let whole = Estimate::of(&config, count, training.batch, micro, prompt, label, checkpointing);
+    let estimate = lora.estimate(whole, &config, (prompt, label), micro, checkpointing)?;
     let mut notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
     notes.dedup();
     Ok(PreparedUsers {
@@ -267,7 +269,9 @@ fn train_all(
         threads: 0,
         device: recipe.training.device,
     };
-    let mut model = T5FineTuning::load_adapter(base, Examples::default(), dev, lora, 0)?;
+    let checkpointing = recipe.training.gradient_checkpointing.unwrap_or_default();
+    let model = T5FineTuning::load_adapter(base, Examples::default(), dev, lora, 0)?;
+    let mut model = model.computing(recipe.training.precision, checkpointing);
     let mut watch = Watch::new(control, record.users);
     let (mut users, mut without_examples, mut bytes) = (Vec::new(), 0, 0);
     for cell in cells {
@@ -342,7 +346,7 @@ fn train_one(
         for examples in batches(model.lengths(), batch, seed, epoch) {
             watch.control.rest(|| watch.tell(true));
             watch.control.cancel().check()?;
-            let step = learn(model, &plan, &mut optimizer, number, &examples)?;
+            let step = learn_batch(model, &plan, &mut optimizer, number, &examples)?;
             number += 1;
             watch.step(number, steps, step.loss);
         }
