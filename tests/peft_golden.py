@@ -34,7 +34,7 @@ expected["plain"] = [answer(plain, row) for row in prompts]
 pad = lambda rows, value: torch.tensor([row + [value] * (max(map(len, rows)) - len(row)) for row in rows])
 batch = {"input_ids": pad(prompts, 0), "attention_mask": (pad(prompts, 0) != 0).long(), "labels": pad(labels, -100)}
 trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-optimizer = torch.optim.AdamW(trained, lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
+optimizer = torch.optim.AdamW(trained, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
 expected["losses"], expected["norms"] = [], []
 for step in range(10):
     optimizer.zero_grad()
