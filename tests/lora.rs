@@ -238,7 +238,7 @@ fn golden() {
         [T5Engine::load(&adapter, options).unwrap(), T5Engine::load_reference(&adapter, options).unwrap()]
     {
         let found = engine.generate(&CancelToken::new(), &views, &config).unwrap();
-        assert_eq!(found.iter().map(best).collect::<Vec<_>>(), wanted);
+        assert_eq!(found.iter().map(|hypotheses| best(hypotheses)).collect::<Vec<_>>(), wanted);
     }
     // Applied beside the base, the parts of feed-forward layers that are activated are left out: those are merged only.
     let labels = tokens(&expected["labels"]);
@@ -290,7 +290,7 @@ fn golden() {
     }
 }
 
-fn best(hypotheses: &Vec<Hypothesis>) -> Vec<u32> {
+fn best(hypotheses: &[Hypothesis]) -> Vec<u32> {
     hypotheses[0].tokens.iter().copied().filter(|&token| token != 1).collect()
 }
 
