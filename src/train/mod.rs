@@ -11,27 +11,33 @@ mod batching;
 mod checkpoint;
 mod control;
 mod curve;
+mod encoder;
 mod error;
 mod estimate;
 mod examples;
+mod fresh;
 mod job;
 mod optimizer;
 mod recipe;
 mod schedule;
 pub mod t5;
+mod tokenizer;
 mod trainer;
 
 pub use batching::{batches, step_seed};
 pub use control::{Control, Phase, TrainProgress};
 pub use curve::{CurvePoint, read_curve};
+pub use encoder::{EncoderRecipe, fresh_encoder, train_encoder};
 pub use error::TrainError;
 pub use estimate::Estimate;
 pub use examples::{DevSample, Example, Examples};
+pub use fresh::fresh_t5;
 pub use job::{JobOptions, JobRecord, Outcome, Prepared, prepare, resume, start};
 pub use optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
 pub use recipe::{
-    DataRecipe, EvaluationRecipe, LoopRecipe, OptimizerRecipe, Preset, PromptRecipe, RetrievalRecipe,
-    TrainRecipe,
+    DataRecipe, EvaluationRecipe, LoopRecipe, OptimizerRecipe, Preset, PromptRecipe, RetrievalChoice,
+    RetrievalRecipe, TrainRecipe,
 };
 pub use schedule::{Decline, Schedule};
+pub use tokenizer::{TokenizerSummary, train_tokenizer};
 pub use trainer::{DevScore, Ended, Evaluation, Plan, Trainable, Trainer};
