@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use super::TrainError;
 use super::batching::step_seed;
 use super::control::Control;
+use super::denoise::unjudged;
 use super::fresh::{begin, normal, put};
 use super::optimizer::{AdamWOptions, Parameter};
 use super::schedule::{Decline, Schedule};
-use super::trainer::{DevScore, Plan, Trainable, Trainer};
+use super::trainer::{DevScore, Plan, Trainable};
 use crate::dataset::Dataset;
 use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{Query, document_text};
@@ -194,15 +195,7 @@ pub fn train_encoder(
         checkpoint_every: Duration::from_secs(600),
         checkpoint_steps: None,
     };
-    fs::create_dir_all(folder).map_err(|source| TrainError::write(folder, source))?;
-    let mut trainer = Trainer::new(model, plan, folder, control)?;
-    trainer.run()?;
-    let result = folder.join("model");
-    if let Some((_, kept)) = trainer.best().filter(|(_, kept)| kept.is_dir()) {
-        trainer.place(&kept, &result)?;
-    }
-    trainer.clear();
-    Ok((result, trainer.step()))
+    unjudged(model, plan, folder, control)
 }
 
 /// Two spans of one document, as the encoder reads them.

@@ -66,6 +66,7 @@ enum TrainCommand {
     Histories(scratch::HistoriesArgs),
     Tokenizer(scratch::TokenizerArgs),
     New(scratch::NewArgs),
+    Denoise(scratch::DenoiseArgs),
     Encoder(scratch::EncoderArgs),
 }
 
@@ -134,6 +135,7 @@ pub(super) fn run(arguments: TrainArgs, console: &Console) -> Result<Outcome, Cl
         Some(TrainCommand::Histories(arguments)) => return scratch::histories(&arguments, console),
         Some(TrainCommand::Tokenizer(arguments)) => return scratch::tokenizer(&arguments, console),
         Some(TrainCommand::New(arguments)) => return scratch::new(&arguments, console),
+        Some(TrainCommand::Denoise(arguments)) => return scratch::write_again(&arguments, console),
         Some(TrainCommand::Encoder(arguments)) => return scratch::encoder(&arguments, console),
         None => {}
     }

@@ -12,7 +12,10 @@ use crate::cli::{CliError, Console, Outcome, Unit};
 use crate::dataset::histories::{HistoryError, HistoryOptions, write_histories};
 use crate::jobs::Progress;
 use crate::model::bert::BertConfig;
-use crate::train::{Control, EncoderRecipe, fresh_encoder, fresh_t5, train_encoder, train_tokenizer};
+use crate::train::{
+    Control, DenoiseRecipe, EncoderRecipe, TrainError, denoise, fresh_encoder, fresh_t5, train_encoder,
+    train_tokenizer,
+};
 
 /// Write a dataset in which entries of the profiles are records, too.
 ///
@@ -68,6 +71,24 @@ pub(super) struct NewArgs {
     /// Decides the weights.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+}
+
+/// Train a T5 model to write texts again of which some tokens are hidden, before it learns any task.
+///
+/// The same command in the same folder goes on where a job was broken off. The result is a folder for `lamplight train --model`.
+#[derive(Debug, Args)]
+pub(super) struct DenoiseArgs {
+    #[command(flatten)]
+    data: DatasetSelection,
+    /// The T5 model to begin with: a folder.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// The job's folder; the result is `model` in it.
+    #[arg(long, value_name = "DIR")]
+    job: PathBuf,
+    /// A recipe's file (TOML).
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
 }
 
 /// Train an encoder: two spans of one document belong together, those of others do not.
@@ -148,16 +169,30 @@ pub(super) fn new(arguments: &NewArgs, console: &Console) -> Result<Outcome, Cli
     Ok(Outcome::Done)
 }
 
+pub(super) fn write_again(arguments: &DenoiseArgs, console: &Console) -> Result<Outcome, CliError> {
+    let datasets = arguments.data.all(console)?;
+    let recipe =
+        arguments.recipe.as_deref().map_or_else(|| Ok(DenoiseRecipe::default()), DenoiseRecipe::read)?;
+    let DenoiseArgs { model, job, .. } = arguments;
+    unjudged(console, |control| denoise(model, &datasets, &recipe, job, control, &Progress::new()))
+}
+
 pub(super) fn encoder(arguments: &EncoderArgs, console: &Console) -> Result<Outcome, CliError> {
     let datasets = arguments.data.all(console)?;
-    let recipe = match &arguments.recipe {
-        Some(path) => EncoderRecipe::read(path)?,
-        None => EncoderRecipe::default(),
-    };
+    let recipe =
+        arguments.recipe.as_deref().map_or_else(|| Ok(EncoderRecipe::default()), EncoderRecipe::read)?;
+    let EncoderArgs { model, job, .. } = arguments;
+    unjudged(console, |control| train_encoder(model, &datasets, &recipe, job, control, &Progress::new()))
+}
+
+/// Shows how far a job is that no dev split judges, and what it made.
+fn unjudged(
+    console: &Console,
+    work: impl FnOnce(&Control) -> Result<(PathBuf, u64), TrainError>,
+) -> Result<Outcome, CliError> {
     let control = Control::new(console.cancel().clone());
     let bars = Bars::start(console, &control);
-    let progress = Progress::new();
-    let trained = train_encoder(&arguments.model, &datasets, &recipe, &arguments.job, &control, &progress);
+    let trained = work(&control);
     bars.end();
     let (model, steps) = trained?;
     let model = plain(&model.display().to_string());
