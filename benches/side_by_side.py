@@ -78,6 +78,7 @@ T5 = {
     "bench": "t5_gen",
     "mixed": 32,
 }
+TRAIN = {"packages": ["torch", "transformers", "safetensors", "numpy"], "bench": "t5_train"}
 
 
 def encoder_folder(scripts, python, model):
@@ -112,7 +113,7 @@ for model, texts in (("minilm", "256"), ("bert-base", "64")):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", choices=[*ROWS, "t5"])
+    parser.add_argument("row", choices=[*ROWS, "t5", "train"])
     parser.add_argument("--rounds", type=int, default=5, help="how often each side runs (default 5)")
     parser.add_argument("--shared", type=pathlib.Path, default=REPO.parent / "shared", help="the folder that holds peers/")
     parser.add_argument("--cache", type=pathlib.Path, help="where peers are installed (default: peers/ in Cargo's target folder)")
@@ -123,11 +124,15 @@ def main():
     t5.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     t5.add_argument("--load", nargs="+", default=["even", "mixed"], choices=["even", "mixed"], help="mixed: 64 to 512 tokens")
     t5.add_argument("--engine", nargs="+", default=["ctranslate2", "transformers"], choices=["ctranslate2", "transformers"])
+    train = parser.add_argument_group("train", "the shape of a step")
+    train.add_argument("--dropout", type=float, default=0.1, help="0 compares losses too")
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds must be 1 or more")
     if options.row == "t5":
         return t5_table(options)
+    if options.row == "train":
+        return train_table(options)
     row = ROWS[options.row]
 
     scripts, python = prepare(options, row)
@@ -236,13 +241,7 @@ def sides(row, peer, mine):
 def t5_table(options):
     """Measures T5 generation; each engine is a process that answers once when told to, and they take turns."""
     scripts, python = prepare(options, T5)
-    (scripts / "models").mkdir(exist_ok=True)
-    tokenizer = scripts.parent / "flan-t5-tokenizer"
-    if not tokenizer.is_dir():
-        shutil.copytree(options.shared.resolve() / "flan-t5-tokenizer", tokenizer)
-    make = "import sys; sys.path.insert(0, '.'); import bench_common; [bench_common.t5_dir(size) for size in sys.argv[1:]]"
-    subprocess.run([python, "-c", make, *options.size], cwd=scripts, check=True)
-    ours = build(T5)
+    ours = make_models(options, scripts, python, T5)
     print("Times the speed of each peer, by processor time and by the clock; the best of", options.rounds, "rounds.")
     print("| size | load | numbers | threads | CTranslate2 | transformers | same answers | s, CPU and clock | peak MiB |", flush=True)
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
@@ -253,6 +252,17 @@ def t5_table(options):
         if cores:
             os.sched_setaffinity(0, set(cores[-threads:]))
         print(t5_line(options, scripts, python, ours, size, load, precision, threads), flush=True)
+
+
+def make_models(options, scripts, python, row):
+    """Has the peers' scripts make the models of random weights, and builds our benchmark."""
+    (scripts / "models").mkdir(exist_ok=True)
+    tokenizer = scripts.parent / "flan-t5-tokenizer"
+    if not tokenizer.is_dir():
+        shutil.copytree(options.shared.resolve() / "flan-t5-tokenizer", tokenizer)
+    make = "import sys; sys.path.insert(0, '.'); import bench_common; [bench_common.t5_dir(size) for size in sys.argv[1:]]"
+    subprocess.run([python, "-c", make, *options.size], cwd=scripts, check=True)
+    return build(row)
 
 
 def t5_line(options, scripts, python, ours, size, load, precision, threads):
@@ -270,24 +280,7 @@ def t5_line(options, scripts, python, ours, size, load, precision, threads):
         if engine == "ctranslate2" or precision == "f32":
             peer = [python, str(REPO / "benches/t5_peer.py"), engine, str(file), "--size", size, "--precision", precision]
             sides[engine] = [*peer, *common]
-    running = {
-        name: subprocess.Popen(command, cwd=scripts, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for name, command in sides.items()
-    }
-    lines = {name: [] for name in running}
-    for number in range(options.rounds + 1):
-        for name, process in running.items():
-            process.stdin.write("\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-            if not line:
-                sys.exit(f"{name} ended with code {process.wait()}.")
-            if number > 0:  # the first answer warms the caches
-                lines[name].append(json.loads(line))
-            time.sleep(0.3)  # until the other side's threads sleep
-    for process in running.values():
-        process.stdin.close()
-        process.wait()
+    lines = in_turns(sides, scripts, options.rounds)
     best = {name: {key: min(line[key] for line in made) for key in ("cpu", "wall")} for name, made in lines.items()}
     mine, tokens = best["lamplight"], lines["lamplight"][0]["tokens"]
     faster, same = [], []
@@ -303,6 +296,60 @@ def t5_line(options, scripts, python, ours, size, load, precision, threads):
     load = f"{batch} × 512" if kind == "even" else f"{count} of 64 to 512"
     cells = [size, load, precision, str(threads), *faster, ", ".join(same), f"{mine['cpu']:.2f}, {mine['wall']:.2f}", peaks]
     return "| " + " | ".join(cells) + " |"
+
+
+def in_turns(sides, scripts, rounds):
+    """Has each side do its work once a round, and gives the lines that they print; the first round warms the caches."""
+    running = {
+        name: subprocess.Popen(command, cwd=scripts, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for name, command in sides.items()
+    }
+    lines = {name: [] for name in running}
+    for number in range(rounds + 1):
+        for name, process in running.items():
+            process.stdin.write("\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+            if not line:
+                sys.exit(f"{name} ended with code {process.wait()}.")
+            if number > 0:  # the first answer warms the caches
+                lines[name].append(json.loads(line))
+            time.sleep(0.3)  # until the other side's threads sleep
+    for process in running.values():
+        process.stdin.close()
+        process.wait()
+    return lines
+
+
+def train_table(options):
+    """Measures steps of T5 fine-tuning: batches of 8, prompts of 256 tokens and labels of 16."""
+    scripts, python = prepare(options, TRAIN)
+    ours = make_models(options, scripts, python, TRAIN)
+    print("Times torch's speed, by processor time and by the clock; the best of", options.rounds, "rounds.")
+    print("| size | threads | torch | losses | s, CPU and clock | peak MiB, lamplight/torch |", flush=True)
+    print("|---|---|---|---|---|---|", flush=True)
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    dice = random.Random("train")
+    texts = {"prompts": 256, "labels": 16}
+    made = {key: [[dice.randrange(5, 32000) for _ in range(n - 1)] + [1] for _ in range(8)] for key, n in texts.items()}
+    file = scripts / "data" / "train.json"
+    file.write_text(json.dumps(made))
+    for size, threads in itertools.product(options.size, options.threads):
+        if cores:
+            os.sched_setaffinity(0, set(cores[-threads:]))
+        common = ["--threads", str(threads), "--dropout", str(options.dropout)]
+        model = str(scripts / "models" / f"flan-t5-{size}-random")
+        sides = {
+            "lamplight": [ours, "--serve", str(file), "--model", model, *common],
+            "torch": [python, str(REPO / "benches/train_peer.py"), str(file), "--size", size, *common],
+        }
+        lines = in_turns(sides, scripts, options.rounds)
+        mine, peer = ({key: min(line[key] for line in lines[name]) for key in ("cpu", "wall")} for name in sides)
+        faster = " / ".join(f"{peer[key] / mine[key]:.2f}" for key in ("cpu", "wall"))
+        apart = max(abs(a["loss"] - b["loss"]) for a, b in zip(*lines.values()))
+        losses = f"within {apart:.1e}" if options.dropout == 0 else "–"
+        peaks = "/".join(f"{max(line['peak_rss_mb'] or 0 for line in made):.0f}" for made in lines.values())
+        print(f"| {size} | {threads} | {faster} | {losses} | {mine['cpu']:.2f}, {mine['wall']:.2f} | {peaks} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,7 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("tokenizers", &["model", "train"]),
     ("candle_core", &["model", "train"]),
     ("candle_nn", &["model"]),
+    ("gemm", &["model"]),
     ("minijinja", &["model"]),
     ("mail_parser", &["dataset"]),
     ("rusqlite", &["store"]),

@@ -10,7 +10,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command as Process;
 
-use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use lamplight::gui::command::{Command, Screen};
 use lamplight::lamp::{Setting, Task};
@@ -83,16 +82,6 @@ fn stored_table(window: &Window) -> ResultTable {
         reader.column(run, metric)
     })
     .unwrap()
-}
-
-fn replace_text(window: &mut Window, label: &str, text: &str) {
-    window.wait(label);
-    window.harness.get_by_label(label).focus();
-    window.harness.step();
-    window.harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
-    window.harness.step();
-    window.harness.get_by_label(label).type_text(text);
-    window.harness.step();
 }
 
 #[test]
@@ -239,7 +228,7 @@ fn said(window: &Window, arguments: &[&str]) -> String {
 
 fn written(window: &mut Window, kind: &str, path: &Path) -> Vec<u8> {
     window.click(kind);
-    replace_text(window, "File to write", path.to_str().unwrap());
+    window.replace_text("File to write", path.to_str().unwrap());
     // Messages lie above the button for a while.
     window.until("the message to go", |window| !window.shows("Wrote "));
     window.click("Write the file");
@@ -320,8 +309,8 @@ fn a_submission_is_checked_and_written() {
     window.click("Export\u{2026}");
     window.click("Submission zip");
     let (own, terminal) = (folder.path().join("own.zip"), folder.path().join("terminal.zip"));
-    replace_text(&mut window, "File to write", own.to_str().unwrap());
-    replace_text(&mut window, "Questions of the submission", window::sample_set().to_str().unwrap());
+    window.replace_text("File to write", own.to_str().unwrap());
+    window.replace_text("Questions of the submission", window::sample_set().to_str().unwrap());
     window.click("Write the file");
     window.wait_for("lacks outputs for");
     assert!(!own.exists());
@@ -347,7 +336,7 @@ fn a_file_that_is_there_is_replaced_only_when_told_so() {
     let path = folder.path().join("kept.csv");
     fs::write(&path, "precious").unwrap();
     window.click("Export\u{2026}");
-    replace_text(&mut window, "File to write", path.to_str().unwrap());
+    window.replace_text("File to write", path.to_str().unwrap());
     window.click("Write the file");
     window.wait("Replace it");
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
@@ -355,7 +344,7 @@ fn a_file_that_is_there_is_replaced_only_when_told_so() {
     let own = path.clone();
     window.until("the file", move |_| fs::read_to_string(&own).is_ok_and(|text| text.contains("LaMP-3")));
     let lost = folder.path().join("no folder").join("x.csv");
-    replace_text(&mut window, "File to write", lost.to_str().unwrap());
+    window.replace_text("File to write", lost.to_str().unwrap());
     window.click("Write the file");
     window.wait_for("cannot write");
 }

@@ -1,10 +1,10 @@
 //! Dropout with a seed of its own, so that a training step can be repeated.
 
 use candle_core::Tensor;
-use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::kernels::train::Mask;
 use crate::model::ModelError;
 
 /// Zeroes a share of the values and scales up the others, by seeded chance; or does nothing.
@@ -24,18 +24,27 @@ impl Dropout {
         Self { rate: rate.clamp(0.0, 0.999), rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
+    /// What the next operation drops.
+    pub(in crate::model) fn draw(&mut self) -> Mask {
+        if self.rate == 0.0 {
+            return Mask::NONE;
+        }
+        let threshold = (f64::from(self.rate) * f64::from(u32::MAX)) as u32;
+        Mask { key: (self.rng.next_u32(), self.rng.next_u32()), threshold, scale: 1.0 / (1.0 - self.rate) }
+    }
+
     /// A tensor with some of its values dropped.
     ///
     /// # Errors
     /// What candle says.
     pub fn apply(&mut self, x: &Tensor) -> Result<Tensor, ModelError> {
-        if self.rate == 0.0 {
+        let mask = self.draw();
+        if mask == Mask::NONE {
             return Ok(x.clone());
         }
-        let keep = 1.0 / (1.0 - self.rate);
-        let mask = (0..x.elem_count()).map(|_| if self.rng.random::<f32>() < self.rate { 0.0 } else { keep });
-        let mask = Tensor::from_iter(mask, x.device())?.reshape(x.shape())?.to_dtype(x.dtype())?;
-        Ok(x.mul(&mask)?)
+        let factors = (0..x.elem_count() as u32).map(|place| mask.factor(place));
+        let factors = Tensor::from_iter(factors, x.device())?.reshape(x.shape())?.to_dtype(x.dtype())?;
+        Ok(x.mul(&factors)?)
     }
 }
 
@@ -56,5 +65,17 @@ mod tests {
         assert!((values.iter().sum::<f32>() / 1e4 - 1.0).abs() < 0.02);
         assert_eq!(values, run(5));
         assert_ne!(values, run(6));
+    }
+
+    #[test]
+    fn neighbors_rows_and_operations_are_dropped_apart() {
+        let mut dropout = Dropout::new(0.5, 1);
+        let (one, other) = (dropout.draw(), dropout.draw());
+        let kept = |mask: Mask, place: u32| f64::from(mask.factor(place) / 2.0) - 0.5;
+        for (step, mask) in [(1, one), (2, one), (256, one), (65_536, one), (0, other)] {
+            let pairs = (0..40_000).map(|place| kept(one, place) * kept(mask, place + step));
+            let together = pairs.sum::<f64>() / 40_000.0 * 4.0;
+            assert!(together.abs() < 0.03, "{step}: {together}");
+        }
     }
 }

@@ -19,12 +19,16 @@ mod kernels;
 pub mod known;
 mod load;
 mod memory;
+mod ops;
 pub mod registry;
 pub mod scripted;
 pub mod t5;
 mod tokenizer;
 pub mod weights;
 mod words;
+
+/// The file in a model's folder that says how this program trained it.
+pub const RECIPE: &str = "recipe.json";
 
 pub use batches::Notice;
 pub use describe::{Description, Load, ModelKind, describe};

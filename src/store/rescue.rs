@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use super::connect::FileId;
-use super::{Reader, Store, StoreError};
+use super::connect::{FileId, PATIENCE};
+use super::{Reader, Store, StoreError, claim};
 use crate::jobs::{CancelToken, Progress};
 use crate::record::{EventKind, RunId};
 
@@ -88,14 +89,13 @@ fn same_numbers(one: &Path, other: &Path) -> Result<bool, StoreError> {
 
 /// Puts a file where there is none; `false` if there is one.
 pub(super) fn place(file: &Path, path: &Path) -> Result<bool, StoreError> {
-    // A log of a deleted file would be taken for one of the new. Looked for first: one that is there before the file is belongs
-    // to no store in use.
-    let mut logs: Vec<_> = ["-wal", "-shm", "-journal"].iter().map(|end| beside(path, end)).collect();
-    logs.retain(|log| log.exists());
+    // One at a time, or the log that is cleared away may already be that of a store placed a moment ago.
+    let _turn = turn(path)?;
     if path.exists() {
         return Ok(false);
     }
-    for log in logs {
+    // A log of a deleted file would be taken for one of the new.
+    for log in ["-wal", "-shm", "-journal"].map(|end| beside(path, end)) {
         match fs::remove_file(&log) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::file(path, error)),
             _ => {}
@@ -109,5 +109,20 @@ pub(super) fn place(file: &Path, path: &Path) -> Result<bool, StoreError> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         // Not every file system has links.
         Err(_) => fs::rename(file, path).map(|()| true).map_err(|source| StoreError::file(path, source)),
+    }
+}
+
+/// Waits until nobody else places a file at the path.
+fn turn(path: &Path) -> Result<claim::Claim, StoreError> {
+    let asked = Instant::now();
+    loop {
+        match claim::claim(path, "new")? {
+            Some(turn) => return Ok(turn),
+            None if asked.elapsed() > PATIENCE => {
+                let source = std::io::Error::new(ErrorKind::TimedOut, "another program is making this store");
+                return Err(StoreError::file(path, source));
+            }
+            None => {}
+        }
     }
 }

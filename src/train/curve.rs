@@ -108,7 +108,7 @@ mod tests {
         for point in [step(1), step(2), dev.clone(), step(3)] {
             curve.add(&point).unwrap();
         }
-        fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"step\": 4, \"lo").unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"step\": 4, \"lo").unwrap();
         assert_eq!(read_curve(&path).unwrap().len(), 4);
         Curve::open(path.clone(), 2).unwrap().add(&step(3)).unwrap();
         assert_eq!(read_curve(&path).unwrap(), [step(1), step(2), dev, step(3)]);

@@ -33,22 +33,23 @@ impl Estimate {
         let feeds = if config.gated { 3 } else { 2 };
         // Multiplications forward for one example, by layer: products with weights, then attention.
         let encoder = layers * (read * (4 * d * inner + feeds * d * ff) + 2 * read * read * inner);
-        let cross = 2 * read * d * inner + written * 2 * d * inner + 2 * written * read * inner;
+        let across = 2 * read * d * inner + written * 2 * d * inner + 2 * written * read * inner;
         let decoder = decoder_layers
-            * (written * (4 * d * inner + feeds * d * ff) + 2 * written * written * inner + cross);
+            * (written * (4 * d * inner + feeds * d * ff) + 2 * written * written * inner + across);
         let head = written * d * vocabulary;
         // Two operations a multiplication, and two products backward for each forward.
         let operations = 6 * (encoder + decoder + head) * number(batch);
-        // Numbers kept for the way back.
-        let block = |tokens: u64, keys: u64| {
-            tokens * (6 * d + 4 * inner + (feeds + 2) * ff) + 3 * heads * tokens * keys
-        };
-        let work = layers * block(read, read)
-            + decoder_layers * (block(written, written) + written * (3 * d + 2 * inner) + 2 * read * inner)
-            + decoder_layers * 3 * heads * written * read
+        // Numbers kept for the way back: of each layer, what its products and norms read; nothing of the scores' size but the
+        // one bias that all layers share, with its gradient.
+        let block = |tokens: u64| tokens * (6 * d + 6 * inner + feeds * ff);
+        let cross = written * (3 * d + 2 * inner) + read * 4 * inner;
+        let each = layers * block(read)
+            + decoder_layers * (block(written) + cross)
             + 3 * written * vocabulary
-            + 4 * read * d;
-        Self { parameters, state: 16 * parameters, work: 4 * work * number(micro_batch), operations }
+            + 6 * read * d;
+        let shared = 4 * heads * (read * read + written * written) + 2 * vocabulary * d;
+        let work = each * number(micro_batch) + shared;
+        Self { parameters, state: 16 * parameters, work: 4 * work, operations }
     }
 
     /// Everything together, in bytes.

@@ -17,7 +17,7 @@ use crate::jobs::{CancelToken, Progress};
 use crate::model::registry::EncoderDefaults;
 use crate::model::t5::{T5Config, parameters};
 use crate::model::weights::Checkpoint;
-use crate::model::{DeviceChoice, GenerationConfig, HfTokenizer, ModelError, free_memory};
+use crate::model::{DeviceChoice, GenerationConfig, HfTokenizer, ModelError, RECIPE, free_memory};
 use crate::run::{CellModel, Workplace};
 use crate::whole_file::WholeFile;
 
@@ -26,8 +26,6 @@ const VERSION: u32 = 1;
 const RECORD: &str = "job.json";
 const DONE: &str = "done.json";
 const MODEL: &str = "model";
-/// What the result's folder says of how it was made.
-const RECIPE: &str = "recipe.json";
 
 /// What does not change the result.
 #[derive(Debug, Clone, PartialEq, Eq)]

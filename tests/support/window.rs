@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[path = "raster.rs"]
+mod raster;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -54,11 +57,12 @@ impl Window {
     /// A start over places that may have been used before.
     pub fn over(places: Places) -> Self {
         let own = places.clone();
-        let harness =
-            Harness::builder().with_size([1280.0, 720.0]).with_max_steps(64).build_eframe(move |creation| {
-                let memory = Memory::read(own.memory.as_deref());
-                App::new(&creation.egui_ctx, own, memory)
-            });
+        let builder =
+            Harness::builder().with_size([1280.0, 720.0]).with_max_steps(64).with_render_cursor(false);
+        let harness = builder.renderer(raster::Raster::default()).build_eframe(move |creation| {
+            let memory = Memory::read(own.memory.as_deref());
+            App::new(&creation.egui_ctx, own, memory)
+        });
         Self { harness, places, _folder: None }
     }
 
@@ -120,6 +124,18 @@ impl Window {
         self.wait(label);
         let field = self.harness.get_by_label(label);
         field.focus();
+        self.harness.step();
+        self.harness.get_by_label(label).type_text(text);
+        self.harness.step();
+    }
+
+    /// Types into the field of this label, in place of what is there.
+    pub fn replace_text(&mut self, label: &str, text: &str) {
+        use eframe::egui::{Key, Modifiers};
+        self.wait(label);
+        self.harness.get_by_label(label).focus();
+        self.harness.step();
+        self.harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
         self.harness.step();
         self.harness.get_by_label(label).type_text(text);
         self.harness.step();

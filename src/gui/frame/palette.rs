@@ -90,7 +90,9 @@ impl Palette {
                             self.chosen = 0;
                         }
                         ui.spacing_mut().item_spacing.y = 0.0;
-                        ScrollArea::vertical().max_height(360.0).auto_shrink([false, true]).show(ui, |ui| {
+                        // As high as its lines at once, not as it was for the words before.
+                        let list = ScrollArea::vertical().max_height(360.0).min_scrolled_height(360.0);
+                        list.auto_shrink([false, true]).show(ui, |ui| {
                             for (number, entry) in found.iter().enumerate() {
                                 let response = line(ui, entry, number == self.chosen);
                                 if number == self.chosen && (up || down) {

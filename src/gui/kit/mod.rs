@@ -2,6 +2,7 @@
 //!
 //! Every control has words that tests and screen readers find it by. Knows no screen and no engine.
 
+mod numbers;
 mod path;
 
 use eframe::egui::{
@@ -13,6 +14,7 @@ use super::loadable::Trouble;
 use super::theme::{self, CONTROL, CORNER, colors, icons};
 use crate::jobs::ProgressReading;
 
+pub use numbers::{bytes, count, counted};
 pub use path::{PathField, PathKind};
 
 /// The one main action of a screen.
@@ -397,12 +399,15 @@ pub fn overlay(ui: &Ui, rect: Rect, words: &str) {
     painter.text(rect.center(), Align2::CENTER_CENTER, words, font, colors.text);
 }
 
-/// A size as people read it.
-pub fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1000 => format!("{bytes} B"),
-        1000..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
+/// The sign of what folds, in place of egui's triangle.
+pub fn caret(ui: &mut Ui, openness: f32, response: &Response) {
+    let icon = if openness > 0.5 { icons::CARET_DOWN } else { icons::CARET_RIGHT };
+    let color = ui.style().interact(response).fg_stroke.color;
+    ui.painter().text(
+        response.rect.center(),
+        Align2::CENTER_CENTER,
+        icon,
+        egui::FontId::proportional(14.0),
+        color,
+    );
 }

@@ -76,7 +76,7 @@ impl SampleBar {
         let (dataset, length) = (&chosen.dataset, chosen.dataset.len());
         ui.horizontal_wrapped(|ui| {
             let choices = catalog.datasets.iter().filter(|dataset| !dataset.is_empty()).map(|other| {
-                let words = format!("{} ({})", name(other), counted(other.len()));
+                let words = format!("{} ({})", name(other), kit::count(other.len()));
                 (other.clone(), words, same_questions(other, dataset))
             });
             if let Some(dataset) = choose(ui, "Dataset", &name(dataset), 190.0, choices) {
@@ -95,7 +95,7 @@ impl SampleBar {
                     go(before);
                 }
                 let id = dataset.summary(chosen.index).map_or("", |record| record.id);
-                let place = format!("{} of {}", counted(chosen.index + 1), counted(length));
+                let place = format!("{} of {}", kit::count(chosen.index + 1), kit::count(length));
                 ui.label(place).on_hover_text(format!("The sample\u{2019}s id is {id}."));
                 let next = chosen.index + 1;
                 if kit::icon_button_if(ui, next < length, icons::CARET_RIGHT, "Next sample").clicked() {
@@ -138,7 +138,7 @@ impl SampleBar {
                 self.problem = Some(format!(
                     "{} has no sample with the id or number {wanted}. Numbers go from 1 to {}.",
                     name(dataset),
-                    counted(dataset.len())
+                    kit::count(dataset.len())
                 ));
             }
         }
@@ -193,19 +193,6 @@ fn name(dataset: &Dataset) -> String {
     format!("{} \u{b7} {} \u{b7} {}", id.task, id.setting, id.split)
 }
 
-/// A count with its thousands apart.
-fn counted(count: usize) -> String {
-    let digits = count.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// The sample of that id, else of that number, counted from 1; with `#` before it the number alone.
 fn find(dataset: &Dataset, wanted: &str) -> Option<usize> {
     let number = |text: &str| {
@@ -215,17 +202,5 @@ fn find(dataset: &Dataset, wanted: &str) -> Option<usize> {
     match wanted.strip_prefix('#') {
         Some(rest) => number(rest),
         None => dataset.position(wanted).or_else(|| number(wanted)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_have_their_thousands_apart() {
-        for (count, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(counted(count), text);
-        }
     }
 }

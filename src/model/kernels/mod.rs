@@ -1,5 +1,5 @@
-//! Arithmetic on the processor, for inference: products with packed weights, attention, norms, on threads that stay
-//! awake. Knows nothing of models.
+//! Arithmetic on the processor: products with packed weights, attention, norms, on threads that stay awake; and in
+//! `train` the rows of training. Knows nothing of models.
 //!
 //! Each kernel is written once over [`simd::Lanes`] and compiled for each instruction set; tests compare all with plain
 //! sums on ragged shapes.
@@ -16,3 +16,4 @@ pub(crate) mod pool;
 pub(crate) mod shared;
 pub(crate) mod simd;
 mod tile;
+pub(crate) mod train;

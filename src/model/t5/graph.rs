@@ -15,41 +15,41 @@ type Result<T> = std::result::Result<T, ModelError>;
 /// Labels of this value count for nothing in the loss.
 pub const IGNORED_LABEL: i64 = -100;
 /// What a masked score becomes: far below any real one, and finite in every precision.
-const MASKED: f64 = -1e9;
+pub(super) const MASKED: f64 = -1e9;
 
-struct Attention {
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    o: Tensor,
-    norm: Tensor,
+pub(super) struct Attention {
+    pub(super) q: Tensor,
+    pub(super) k: Tensor,
+    pub(super) v: Tensor,
+    pub(super) o: Tensor,
+    pub(super) norm: Tensor,
 }
 
-struct FeedForward {
-    inputs: Vec<Tensor>,
-    output: Tensor,
-    norm: Tensor,
+pub(super) struct FeedForward {
+    pub(super) inputs: Vec<Tensor>,
+    pub(super) output: Tensor,
+    pub(super) norm: Tensor,
 }
 
-struct Block {
-    own: Attention,
-    cross: Option<Attention>,
-    feed: FeedForward,
+pub(super) struct Block {
+    pub(super) own: Attention,
+    pub(super) cross: Option<Attention>,
+    pub(super) feed: FeedForward,
 }
 
-struct Stack {
-    blocks: Vec<Block>,
-    bias: Tensor,
-    norm: Tensor,
+pub(super) struct Stack {
+    pub(super) blocks: Vec<Block>,
+    pub(super) bias: Tensor,
+    pub(super) norm: Tensor,
 }
 
 /// A T5 model as candle tensors.
 pub struct T5Graph {
     config: T5Config,
-    embedding: Tensor,
-    head: Tensor,
-    encoder: Stack,
-    decoder: Stack,
+    pub(super) embedding: Tensor,
+    pub(super) head: Tensor,
+    pub(super) encoder: Stack,
+    pub(super) decoder: Stack,
     device: Device,
 }
 
@@ -201,18 +201,22 @@ impl T5Graph {
         });
         let shape = (labels.len(), length);
         let inputs = Tensor::from_iter(shifted, &self.device)?.reshape(shape)?;
-        let targets = labels.iter().flatten().map(|&label| real(label));
-        let targets = Tensor::from_iter(targets, &self.device)?.reshape((labels.len(), length, 1))?;
         let counts = labels.iter().flatten().map(|&label| if label == IGNORED_LABEL { 0f32 } else { 1.0 });
         let counts = Tensor::from_iter(counts, &self.device)?.reshape(shape)?;
-        let encoded = self.encode(ids, mask, dropout)?;
-        let logits = self.decode(&inputs, &encoded, mask, dropout)?.to_dtype(DType::F32)?;
-        let log_probabilities = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
-        let each = (log_probabilities.gather(&targets, 2)?.squeeze(2)?.neg()? * &counts)?;
+        let each = if self.is_fused() {
+            self.fused_losses(ids, mask, &inputs, labels, dropout)?
+        } else {
+            let targets = labels.iter().flatten().map(|&label| real(label));
+            let targets = Tensor::from_iter(targets, &self.device)?.reshape((labels.len(), length, 1))?;
+            let encoded = self.encode(ids, mask, dropout)?;
+            let logits = self.decode(&inputs, &encoded, mask, dropout)?.to_dtype(DType::F32)?;
+            let log_probabilities = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
+            (log_probabilities.gather(&targets, 2)?.squeeze(2)?.neg()? * &counts)?
+        };
         Ok(((each.sum_all()? / counts.sum_all()?)?, each))
     }
 
-    fn embed(&self, ids: &Tensor) -> Result<Tensor> {
+    pub(super) fn embed(&self, ids: &Tensor) -> Result<Tensor> {
         let (batch, length) = ids.dims2()?;
         let rows = self.embedding.index_select(&ids.flatten_all()?, 0)?;
         Ok(rows.reshape((batch, length, self.config.d_model))?)
@@ -227,7 +231,14 @@ impl T5Graph {
     }
 
     /// `[1, heads, queries, keys]`.
-    fn bias(&self, stack: &Stack, queries: usize, keys: usize, offset: usize, both: bool) -> Result<Tensor> {
+    pub(super) fn bias(
+        &self,
+        stack: &Stack,
+        queries: usize,
+        keys: usize,
+        offset: usize,
+        both: bool,
+    ) -> Result<Tensor> {
         let config = &self.config;
         let of = |i: usize| {
             let distance = (i % keys) as i64 - (i / keys + offset) as i64;

@@ -7,6 +7,7 @@ pub mod config;
 mod cpu;
 mod cpu_steps;
 mod drive;
+mod fused;
 pub mod graph;
 mod graph_steps;
 mod memory;

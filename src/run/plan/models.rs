@@ -11,7 +11,9 @@ use crate::jobs::Canceled;
 use crate::model::gguf::{GgufFile, GgufOptions, GgufTokenizer, PromptStyle};
 use crate::model::scripted::{self, CharacterTokenizer, Scripted};
 use crate::model::t5::T5Options;
-use crate::model::{DeviceChoice, HfTokenizer, LoadOptions, ModelError, ModelKind, TextTokenizer, describe};
+use crate::model::{
+    DeviceChoice, HfTokenizer, LoadOptions, ModelError, ModelKind, RECIPE, TextTokenizer, describe,
+};
 use crate::record::{ModelSpec, Training};
 use crate::run::experiment::{GenerationSettings, KeyPath, ModelSettings, ProblemKind};
 use crate::run::{Baseline, CellModel};
@@ -66,7 +68,11 @@ impl Planner<'_> {
         if name.is_empty() {
             return Ok(None); // missing, which was said
         }
-        let training = settings.training.unwrap_or(Training::ZeroShot);
+        // Where a model was trained by this program its folder says so.
+        let training = |path: &Path| match path.join(RECIPE).is_file() {
+            true => Training::FineTuned,
+            false => Training::ZeroShot,
+        };
         let planned = |spec: ModelSpec, model: CellModel, tokenizer: Option<Arc<dyn TextTokenizer>>| {
             let generation = settings.generation.over(&self.experiment.generation);
             let (batch, greedy, context) = (settings.batch, false, None);
@@ -108,6 +114,7 @@ impl Planner<'_> {
             }
             self.refuse_other(settings, &path, "scripted models", &["training", "generation", "batch"]);
             let model = CellModel::Load { path: name.into(), options: LoadOptions::default() };
+            let training = settings.training.unwrap_or(Training::ZeroShot);
             return Ok(Some(planned(by_rule(training, name), model, Some(Arc::new(CharacterTokenizer)))));
         }
         let key = path.key("name");
@@ -162,7 +169,7 @@ impl Planner<'_> {
         let spec = ModelSpec {
             name: called,
             fingerprint,
-            training,
+            training: settings.training.unwrap_or_else(|| training(&found.path)),
             device: load.t5.device.to_string(),
             precision: format.unwrap_or(precision),
             options,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use eframe::egui::{Button, Label, RichText, Role, ScrollArea, Ui, vec2};
 
-use super::{Opened, words};
+use super::Opened;
 use crate::dataset::{Reason, Unrecognized};
 use crate::gui::command::Command;
 use crate::gui::kit;
@@ -73,12 +73,12 @@ pub(super) fn unrecognized(ui: &mut Ui, opened: &Opened, others_open: &mut bool)
     let others = catalog.unrecognized.len() - errors;
     if errors > 0 {
         ui.add_space(4.0);
-        let words = words::counted(errors, "file that cannot be used", "files that cannot be used");
+        let words = kit::counted(errors, "file that cannot be used", "files that cannot be used");
         ui.label(theme::strong(words));
         files(ui, catalog.unrecognized.iter().filter(|file| file.is_error()), errors, true);
     }
     if others > 0 {
-        let words = words::counted(others, "other file", "other files");
+        let words = kit::counted(others, "other file", "other files");
         if fold(ui, others_open, &format!("{words} beside the data")) {
             files(ui, catalog.unrecognized.iter().filter(|file| !file.is_error()), others, false);
         }

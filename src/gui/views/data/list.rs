@@ -9,7 +9,7 @@ use super::checks::Checks;
 use super::download::DownloadPage;
 use super::rows::Facts;
 use super::table::found_words;
-use super::{Ask, Opened, about, findings, take, words};
+use super::{Ask, Opened, about, findings, take};
 use crate::dataset::FindingKind;
 use crate::gui::command::Command;
 use crate::gui::kit::{self, PathField, PathKind};
@@ -287,7 +287,7 @@ fn in_bytes(reading: ProgressReading) -> ProgressReading {
     if reading.total == 0 {
         return reading;
     }
-    let (done, total) = (words::bytes(reading.done), words::bytes(reading.total));
+    let (done, total) = (kit::bytes(reading.done), kit::bytes(reading.total));
     ProgressReading { step: format!("{}, {done} of {total}", reading.step).into(), ..reading }
 }
 

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::{Action, Cx, View};
 use crate::dataset::Catalog;
 use crate::gui::command::{Command, Part};
+use crate::gui::kit;
 use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::memory::Memory;
 use crate::gui::shared::{Shared, same_questions};
@@ -328,7 +329,7 @@ impl View for DataView {
                 (0, true) => "nothing open".to_owned(),
                 (0, false) if shared.catalog.is_pending() => "opening".to_owned(),
                 (0, false) => "none chosen".to_owned(),
-                _ => words::counted(elsewhere, "path, not open", "paths, not open"),
+                _ => kit::counted(elsewhere, "path, not open", "paths, not open"),
             };
         }
         let taken = |split: &Split| {
@@ -340,7 +341,7 @@ impl View for DataView {
         };
         let splits: Vec<&str> = Split::ALL.into_iter().filter(taken).map(Split::id).collect();
         let more = if elsewhere > 0 { " and more" } else { "" };
-        format!("{} \u{b7} {}{more}", words::counted(here, "dataset", "datasets"), splits.join(", "))
+        format!("{} \u{b7} {}{more}", kit::counted(here, "dataset", "datasets"), splits.join(", "))
     }
 
     fn show_part(&mut self, part: Part) {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::taken::Open;
-use super::words;
 use crate::dataset::{Catalog, Dataset, FileRole};
+use crate::gui::kit;
 use crate::jobs::{CancelToken, Canceled};
 
 /// Bars of the small histogram.
@@ -47,7 +47,7 @@ fn row(dataset: &Dataset, roots: &[PathBuf]) -> Row {
             FileRole::Outputs => "references",
             FileRole::Ranking => "ranking",
         };
-        format!("{role}: {} ({})", file.location.path().display(), words::bytes(file.bytes))
+        format!("{role}: {} ({})", file.location.path().display(), kit::bytes(file.bytes))
     };
     let paths: Vec<PathBuf> = files.iter().map(|file| file.location.file.clone()).collect();
     let lines: Vec<String> = files.iter().map(line).collect();
@@ -60,9 +60,9 @@ fn row(dataset: &Dataset, roots: &[PathBuf]) -> Row {
         }),
         name: id.to_string(),
         open: Open { id, files: paths },
-        records: words::count(dataset.len()),
+        records: kit::count(dataset.len()),
         bytes,
-        size: words::bytes(bytes),
+        size: kit::bytes(bytes),
         place: files.first().map(|file| below(&file.location.path(), roots)).unwrap_or_default(),
         files: lines.join("\n"),
     }
@@ -105,7 +105,7 @@ pub(super) fn facts(dataset: &Dataset, cancel: &CancelToken) -> Result<Facts, Ca
         (0, _) => ("no", "No sample has a reference: answers get no score.".to_owned()),
         (some, all) if some == all => ("yes", "Every sample has its reference.".to_owned()),
         (some, all) => {
-            ("some", format!("{} of {} samples have a reference.", words::count(some), words::count(all)))
+            ("some", format!("{} of {} samples have a reference.", kit::count(some), kit::count(all)))
         }
     };
     let (bins, entries) = histogram(&mut sizes);
@@ -130,14 +130,14 @@ fn histogram(sizes: &mut [usize]) -> (Vec<u64>, String) {
     }
     let mut entries = format!(
         "Profile entries of {}: mean {:.1}, {} to {}. A bar is {} wide",
-        words::counted(count, "sample", "samples"),
+        kit::counted(count, "sample", "samples"),
         sum as f64 / count as f64,
-        words::count(least),
-        words::count(most),
-        words::counted(span.div_ceil(bars), "entry", "entries"),
+        kit::count(least),
+        kit::count(most),
+        kit::counted(span.div_ceil(bars), "entry", "entries"),
     );
     if most > upper {
-        entries.push_str(&format!("; the last one holds all above {}", words::count(upper)));
+        entries.push_str(&format!("; the last one holds all above {}", kit::count(upper)));
     }
     entries.push('.');
     (bins, entries)

@@ -2,9 +2,9 @@
 
 use eframe::egui::{self, DragValue, Ui};
 
+use super::Opened;
 use super::rows::Facts;
 use super::taken::{Taking, tables};
-use super::{Opened, words};
 use crate::gui::command::Command;
 use crate::gui::kit::{self, Notice};
 use crate::gui::shared::Shared;
@@ -48,8 +48,7 @@ pub(super) fn choice(ui: &mut Ui, opened: &Opened, shared: &Shared, commands: &m
             edit(opened, shared, &chosen, commands);
         }
         ui.add_space(8.0);
-        let words =
-            format!("{} of {} in the experiment", words::count(here), words::count(opened.rows.len()));
+        let words = format!("{} of {} in the experiment", kit::count(here), kit::count(opened.rows.len()));
         ui.label(theme::weak(ui, words));
     });
 }
@@ -135,7 +134,7 @@ pub(super) fn obstacles(
     if !damaged.is_empty() {
         let text = format!(
             "{} in the experiment {} broken records, with which it will not start.",
-            words::counted(damaged.len(), "dataset", "datasets"),
+            kit::counted(damaged.len(), "dataset", "datasets"),
             if damaged.len() == 1 { "has" } else { "have" },
         );
         if kit::notice(ui, Notice::Warning, &text, Some("Use the good records")) {
@@ -153,7 +152,7 @@ pub(super) fn obstacles(
     if without > 0 {
         let text = format!(
             "{} in the experiment {} samples without a reference, which get no score.",
-            words::counted(without, "dataset", "datasets"),
+            kit::counted(without, "dataset", "datasets"),
             if without == 1 { "has" } else { "have" },
         );
         if kit::notice(ui, Notice::Warning, &text, Some("Answer them without a score")) {

@@ -7,6 +7,7 @@ use eframe::egui::{
 
 use super::survey::{Column, Kind, Place, Survey};
 use super::ticks::Ticks;
+use crate::gui::kit;
 use crate::gui::theme::{self, colors, icons};
 use crate::record::RunStatus;
 
@@ -121,7 +122,7 @@ impl Grid<'_> {
             cell.label(theme::weak(&cell, id.setting.id()));
             cell.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if *samples > 0 {
-                    ui.label(theme::caption(ui, grouped(*samples as u64)));
+                    ui.label(theme::caption(ui, kit::count(*samples as u64)));
                 }
             });
             if response.clicked() {
@@ -365,17 +366,4 @@ impl Grid<'_> {
             }
         }
     }
-}
-
-/// A whole number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -152,7 +152,7 @@ impl InspectView {
                 let mut on = self.form.marks.contains(&mark);
                 let count = rows.as_ref().map(|rows| rows.count(mark));
                 let words = match count {
-                    Some(count) => format!("{} {}", mark.words(), grouped(u64::from(count))),
+                    Some(count) => format!("{} {}", mark.words(), kit::count(u64::from(count))),
                     None => mark.words().to_owned(),
                 };
                 let font = egui::TextStyle::Button.resolve(ui.style());
@@ -216,29 +216,5 @@ impl InspectView {
             self.form.descending = !self.form.descending;
             self.list.bring = true;
         }
-    }
-}
-
-/// A count with its thousands apart: `12,345`.
-pub(super) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn thousands_stand_apart() {
-        let found = [0, 12, 999, 1000, 123_456, 1_000_000].map(grouped);
-        assert_eq!(found, ["0", "12", "999", "1,000", "123,456", "1,000,000"]);
     }
 }

@@ -4,7 +4,6 @@
 use eframe::egui::{self, Align, Frame, Layout, Margin, ScrollArea, Ui};
 
 use super::InspectView;
-use super::keys::grouped;
 use super::sample::Shown;
 use super::text;
 use crate::gui::command::Command;
@@ -125,12 +124,16 @@ impl InspectView {
         });
         let mut facts = Vec::new();
         if let Some(place) = place {
-            facts.push(format!("{} of {} in the list", grouped(place as u64 + 1), grouped(count as u64)));
+            facts.push(format!(
+                "{} of {} in the list",
+                kit::count(place as u64 + 1),
+                kit::count(count as u64)
+            ));
         }
-        facts.push(format!("place {} in its data", grouped(u64::from(shown.position) + 1)));
+        facts.push(format!("place {} in its data", kit::count(u64::from(shown.position) + 1)));
         facts.push(match prediction.profile_entries {
             1 => "1 profile entry".to_owned(),
-            entries => format!("{} profile entries", grouped(u64::from(entries))),
+            entries => format!("{} profile entries", kit::count(u64::from(entries))),
         });
         ui.add(egui::Label::new(theme::caption(ui, facts.join("  \u{b7}  "))).truncate());
         let colors = colors(ui);

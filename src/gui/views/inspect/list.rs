@@ -8,7 +8,6 @@ use eframe::egui::{
 };
 
 use super::filter::Sort;
-use super::keys::grouped;
 use super::rows::{Mark, Rows};
 use super::{InspectView, Listed, text};
 use crate::gui::kit;
@@ -75,11 +74,11 @@ impl InspectView {
         let words = match (listed, &self.record) {
             (Some(listed), Some(run)) => {
                 let (shown, all) = (listed.order.rows.len() as u64, listed.rows.len() as u64);
-                let of = if shown == all { String::new() } else { format!("{} of ", grouped(shown)) };
+                let of = if shown == all { String::new() } else { format!("{} of ", kit::count(shown)) };
                 let left = run.samples.saturating_sub(run.totals.done);
-                let left = if left == 0 { String::new() } else { format!(", {} to come", grouped(left)) };
+                let left = if left == 0 { String::new() } else { format!(", {} to come", kit::count(left)) };
                 let plural = if all == 1 { "" } else { "s" };
-                format!("{of}{} sample{plural}{left}", grouped(all))
+                format!("{of}{} sample{plural}{left}", kit::count(all))
             }
             _ => String::new(),
         };
@@ -276,7 +275,7 @@ impl Line<'_> {
                 figure(ui, cells[2], RichText::new(text).color(color));
             }
             Third::Profile => {
-                let text = theme::weak(ui, grouped(u64::from(rows.profile(row))));
+                let text = theme::weak(ui, kit::count(u64::from(rows.profile(row))));
                 figure(ui, cells[2], text);
             }
         }
@@ -338,7 +337,7 @@ impl Line<'_> {
                 text.push_str(&mark.words().to_lowercase());
             }
         }
-        text.push_str(&format!(", {} profile entries", grouped(u64::from(rows.profile(row)))));
+        text.push_str(&format!(", {} profile entries", kit::count(u64::from(rows.profile(row)))));
         text
     }
 }

@@ -175,7 +175,8 @@ impl Picker {
         }
         let mut taken = None;
         ui.spacing_mut().item_spacing.y = 0.0;
-        let mut area = ScrollArea::vertical().max_height(340.0).auto_shrink([false, true]);
+        let mut area =
+            ScrollArea::vertical().max_height(340.0).min_scrolled_height(340.0).auto_shrink([false, true]);
         if fresh
             && let Some(at) = found.iter().position(|&at| lines[at].id == current.and_then(|line| line.id))
         {

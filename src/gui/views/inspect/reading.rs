@@ -7,7 +7,6 @@ use eframe::egui::{
 };
 
 use super::InspectView;
-use super::keys::grouped;
 use super::sample::{Entry, PromptShown, Shown, Side};
 use super::source::Found;
 use super::text;
@@ -56,7 +55,7 @@ impl Reading {
         if length <= most {
             return;
         }
-        let left = grouped((length - most) as u64);
+        let left = kit::count((length - most) as u64);
         ui.horizontal(|ui| {
             ui.label(theme::caption(ui, format!("{left} more bytes.")));
             if kit::button(ui, icons::CARET_DOWN, "Show more").clicked() {
@@ -202,9 +201,9 @@ impl InspectView {
     ) {
         let retrieved = shown.side.prediction.retrieved.len();
         let all = u64::from(shown.side.prediction.profile_entries);
-        let aside = format!("{retrieved} of {} retrieved by {}", grouped(all), super::pick::method(run));
+        let aside = format!("{retrieved} of {} retrieved by {}", kit::count(all), super::pick::method(run));
         let aside = if run.spec.retriever.is_none() {
-            format!("{} entries, none retrieved", grouped(all))
+            format!("{} entries, none retrieved", kit::count(all))
         } else {
             aside
         };

@@ -158,6 +158,7 @@ impl GetForm {
                 let usual = facts.endpoint.clone();
                 egui::CollapsingHeader::new(theme::caption(ui, "Another hub"))
                     .id_salt("hub")
+                    .icon(kit::caret)
                     .default_open(own)
                     .show(ui, |ui| {
                         let edit = TextEdit::singleline(&mut self.address)

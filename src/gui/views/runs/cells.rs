@@ -93,9 +93,10 @@ pub(super) fn asides(ui: &mut Ui, board: &Board) {
     if count == 0 {
         return;
     }
-    egui::CollapsingHeader::new(theme::caption(ui, format!("{count} remarks"))).id_salt("remarks").show(
-        ui,
-        |ui| {
+    egui::CollapsingHeader::new(theme::caption(ui, kit::counted(count, "remark", "remarks")))
+        .id_salt("remarks")
+        .icon(kit::caret)
+        .show(ui, |ui| {
             for text in board
                 .refused
                 .iter()
@@ -104,8 +105,7 @@ pub(super) fn asides(ui: &mut Ui, board: &Board) {
             {
                 ui.add(egui::Label::new(theme::caption(ui, text)).wrap().selectable(true));
             }
-        },
-    );
+        });
 }
 
 /// A line for each cell.
@@ -367,27 +367,31 @@ pub(super) fn queue(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
         return;
     }
     let title = if waiting.len() == 1 { "1 waits".to_owned() } else { format!("{} wait", waiting.len()) };
-    egui::CollapsingHeader::new(theme::strong(title)).id_salt("queue").default_open(true).show(ui, |ui| {
-        let height = (waiting.len() as f32 * ROW).min(4.0 * ROW);
-        egui::ScrollArea::vertical()
-            .id_salt("queue rows")
-            .max_height(height)
-            .auto_shrink([false, true])
-            .show_rows(ui, ROW, waiting.len(), |ui, rows| {
-                ui.spacing_mut().item_spacing.y = 0.0;
-                for queued in waiting.get(rows).unwrap_or_default() {
-                    ui.horizontal(|ui| {
-                        ui.set_height(ROW);
-                        ui.label(theme::weak(ui, icons::QUEUE));
-                        let words = format!("Take {} from the queue", queued.name);
-                        if kit::icon_button(ui, icons::X, &words).clicked() {
-                            commands.push(Command::Cancel(queued.id));
-                        }
-                        kit::cut(ui, queued.name.as_str());
-                    });
-                }
-            });
-    });
+    egui::CollapsingHeader::new(theme::strong(title))
+        .id_salt("queue")
+        .icon(kit::caret)
+        .default_open(true)
+        .show(ui, |ui| {
+            let height = (waiting.len() as f32 * ROW).min(4.0 * ROW);
+            egui::ScrollArea::vertical()
+                .id_salt("queue rows")
+                .max_height(height)
+                .auto_shrink([false, true])
+                .show_rows(ui, ROW, waiting.len(), |ui, rows| {
+                    ui.spacing_mut().item_spacing.y = 0.0;
+                    for queued in waiting.get(rows).unwrap_or_default() {
+                        ui.horizontal(|ui| {
+                            ui.set_height(ROW);
+                            ui.label(theme::weak(ui, icons::QUEUE));
+                            let words = format!("Take {} from the queue", queued.name);
+                            if kit::icon_button(ui, icons::X, &words).clicked() {
+                                commands.push(Command::Cancel(queued.id));
+                            }
+                            kit::cut(ui, queued.name.as_str());
+                        });
+                    }
+                });
+        });
 }
 
 /// What ended since the window opened, the latest first.
@@ -398,22 +402,27 @@ pub(super) fn finished(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>
     }
     let title = format!("Ended in this session: {}", all.len());
     let open = shared.runner.active().is_none();
-    egui::CollapsingHeader::new(theme::strong(title)).id_salt("ended").default_open(open).show(ui, |ui| {
-        let height = (all.len() as f32 * ROW).min(4.0 * ROW);
-        egui::ScrollArea::vertical()
-            .id_salt("ended rows")
-            .max_height(height)
-            .auto_shrink([false, true])
-            .show_rows(ui, ROW, all.len(), |ui, rows| {
-                ui.spacing_mut().item_spacing.y = 0.0;
-                for number in rows {
-                    if let Some(finished) = all.len().checked_sub(number + 1).and_then(|place| all.get(place))
-                    {
-                        ended(ui, finished, commands);
+    egui::CollapsingHeader::new(theme::strong(title))
+        .id_salt("ended")
+        .icon(kit::caret)
+        .default_open(open)
+        .show(ui, |ui| {
+            let height = (all.len() as f32 * ROW).min(4.0 * ROW);
+            egui::ScrollArea::vertical()
+                .id_salt("ended rows")
+                .max_height(height)
+                .auto_shrink([false, true])
+                .show_rows(ui, ROW, all.len(), |ui, rows| {
+                    ui.spacing_mut().item_spacing.y = 0.0;
+                    for number in rows {
+                        if let Some(finished) =
+                            all.len().checked_sub(number + 1).and_then(|place| all.get(place))
+                        {
+                            ended(ui, finished, commands);
+                        }
                     }
-                }
-            });
-    });
+                });
+        });
 }
 
 fn ended(ui: &mut Ui, finished: &Finished, commands: &mut Vec<Command>) {

@@ -93,7 +93,7 @@ fn computing(ui: &mut egui::Ui, shared: &Shared, commands: &mut Vec<Command>) {
         if ui.checkbox(&mut all, format!("All {processors} processors")).changed() {
             commands.push(Command::SetThreads(if all { 0 } else { processors }));
         }
-        if !all {
+        if shared.threads != 0 {
             let mut threads = shared.threads;
             let response = ui.add(DragValue::new(&mut threads).range(1..=processors.max(1) * 2));
             if response.labelled_by(name).changed() {

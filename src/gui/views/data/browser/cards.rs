@@ -59,7 +59,7 @@ impl Cards {
             let none = Marks::default();
             let marks = marks.unwrap_or(&none);
             self.head(ui, sample, marks);
-            let title = words::counted(sample.profile.len(), "entry", "entries");
+            let title = kit::counted(sample.profile.len(), "entry", "entries");
             ui.add_space(4.0);
             ui.label(theme::section(format!("Profile, {title}")));
             if sample.profile.is_empty() {

@@ -84,7 +84,7 @@ impl Browser {
                 "{} \u{b7} {} \u{b7} {} \u{b7} {}",
                 id.setting,
                 id.split,
-                words::counted(row.dataset.len(), "sample", "samples"),
+                kit::counted(row.dataset.len(), "sample", "samples"),
                 row.size
             ),
             dataset: row.dataset.clone(),
@@ -354,7 +354,7 @@ impl Browser {
         ui.horizontal(|ui| {
             let id = words::beginning(&sample.id, 60).0;
             ui.label(theme::strong(format!("Sample {id}")));
-            let place = format!("{} of {}", words::count(self.sample + 1), words::count(self.dataset.len()));
+            let place = format!("{} of {}", kit::count(self.sample + 1), kit::count(self.dataset.len()));
             ui.label(theme::weak(ui, place));
             if let Some(user) = sample.user_id {
                 ui.label(theme::weak(ui, format!("{}  user {user}", icons::USER)));

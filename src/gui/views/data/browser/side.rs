@@ -127,7 +127,7 @@ impl Browser {
                 let Some(summary) = self.dataset.summary(sample) else { continue };
                 let id = words::beginning(summary.id, 60).0;
                 let excerpt = self.excerpts.get(sample).unwrap_or("\u{2026}");
-                let entries = words::counted(summary.profile_entries, "entry", "entries");
+                let entries = kit::counted(summary.profile_entries, "entry", "entries");
                 let gold = if summary.has_reference { "" } else { " \u{b7} no gold" };
                 let line = Line {
                     name: format!("Sample {id}"),
@@ -158,8 +158,8 @@ impl Browser {
         let count = hits.lines.len();
         let said = match (count, hits.more) {
             (0, _) => "Nothing found. All words must occur, whole; stop words do not count.".to_owned(),
-            (_, true) => format!("The best {} hits", words::count(MOST)),
-            (count, false) => words::counted(count, "hit", "hits"),
+            (_, true) => format!("The best {} hits", kit::count(MOST)),
+            (count, false) => kit::counted(count, "hit", "hits"),
         };
         ui.label(theme::caption(ui, said));
         let area = self.area(ui, "hits list", self.hit.unwrap_or(0), count);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use eframe::egui::{self, RichText, ScrollArea, TextEdit, Ui, WidgetInfo, vec2};
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, about, words};
+use super::{Ask, about};
 use crate::dataset::download::{OFFICIAL, OfficialFile, Source, TERMS, TERMS_LAMP_6};
 use crate::fetch::Patience;
 use crate::gui::command::{Command, Toast, Weight};
@@ -151,14 +151,11 @@ impl DownloadPage {
                 let toast = match failed {
                     0 => Toast::new(
                         Weight::Success,
-                        format!("{} of LaMP are there.", words::counted(came, "file", "files")),
+                        format!("{} of LaMP are there.", kit::counted(came, "file", "files")),
                     ),
                     _ => Toast::new(
                         Weight::Error,
-                        format!(
-                            "{} of LaMP could not be downloaded.",
-                            words::counted(failed, "file", "files")
-                        ),
+                        format!("{} of LaMP could not be downloaded.", kit::counted(failed, "file", "files")),
                     ),
                 };
                 if end.open.is_empty() {
@@ -256,7 +253,7 @@ impl DownloadPage {
             let ready = self.accepted && count > 0 && self.folder.path().is_some();
             let words = match count {
                 0 => "Download".to_owned(),
-                count => format!("Download {}", words::counted(count, "file", "files")),
+                count => format!("Download {}", kit::counted(count, "file", "files")),
             };
             if kit::primary_if(ui, ready, &words).clicked() {
                 self.asked = true;
@@ -282,7 +279,7 @@ impl DownloadPage {
         let Some(download) = &self.download else { return };
         let states = download.states();
         let there = states.iter().filter(|state| state.is_there()).count();
-        let title = format!("{} of {} files", words::count(there), words::count(states.len()));
+        let title = format!("{} of {} files", kit::count(there), kit::count(states.len()));
         let mut again = false;
         kit::section(ui, &title, |ui| {
             if download.is_running() {
@@ -356,22 +353,22 @@ fn line(ui: &mut Ui, file: &OfficialFile, state: &FileState, reading: Option<&cr
                     kit::progress(ui, part, 160.0, &format!("Progress of {}", file.path()));
                     let of = match reading.total {
                         0 => String::new(),
-                        total => format!(" of {}", words::bytes(total)),
+                        total => format!(" of {}", kit::bytes(total)),
                     };
-                    ui.label(theme::caption(ui, format!("{}{of}", words::bytes(reading.done))));
+                    ui.label(theme::caption(ui, format!("{}{of}", kit::bytes(reading.done))));
                 }
             }
             FileState::Done { records, bytes, resumed_from } => {
                 let papers = match file.published_records() {
                     Some(published) if published != *records => {
-                        format!(" (the papers say {})", words::count(published as usize))
+                        format!(" (the papers say {})", kit::count(published as usize))
                     }
                     _ => String::new(),
                 };
                 let resumed =
-                    if *resumed_from > 0 { format!(", gone on at {}", words::bytes(*resumed_from)) } else { String::new() };
-                let records = words::counted(*records as usize, "record", "records");
-                ui.label(theme::caption(ui, format!("{records}{papers}, {}{resumed}", words::bytes(*bytes))));
+                    if *resumed_from > 0 { format!(", gone on at {}", kit::bytes(*resumed_from)) } else { String::new() };
+                let records = kit::counted(*records as usize, "record", "records");
+                ui.label(theme::caption(ui, format!("{records}{papers}, {}{resumed}", kit::bytes(*bytes))));
             }
             FileState::Already => {
                 ui.label(theme::caption(ui, "already there"));
