@@ -318,7 +318,7 @@ fn work(
     };
     let folder = &options.folder;
     let train = || -> Result<Outcome, TrainError> {
-        let model = T5FineTuning::load(&base, examples, dev)?;
+        let model = T5FineTuning::load(&base, examples, dev)?.even(record.recipe.training.even);
         let mut trainer = Trainer::new(model, plan, folder, control)?;
         let ended = trainer.run()?;
         conclude(&trainer, ended, &record, folder)

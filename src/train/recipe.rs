@@ -183,6 +183,9 @@ pub struct LoopRecipe {
     pub micro_batch: Option<usize>,
     /// The share of activations that is dropped; what the model's configuration says if `None`.
     pub dropout: Option<f32>,
+    /// Whether each example counts the same, however long its answer is; else each token of an answer does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub even: bool,
     /// Decides order and dropout.
     pub seed: u64,
     /// Ends after so many epochs in a row that were no better; never if `None`.
@@ -198,6 +201,7 @@ impl Default for LoopRecipe {
             batch: 16,
             micro_batch: None,
             dropout: None,
+            even: false,
             seed: 0,
             patience: None,
             device: DeviceChoice::Cpu,

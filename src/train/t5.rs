@@ -39,6 +39,7 @@ pub struct T5FineTuning {
     dev: DevOptions,
     /// The folder of the model that was begun with.
     base: PathBuf,
+    even: bool,
 }
 
 impl T5FineTuning {
@@ -61,7 +62,13 @@ impl T5FineTuning {
         // Prompts are what costs; labels are short beside them.
         let lengths =
             examples.train.iter().map(|example| example.prompt.len() + example.labels.len()).collect();
-        Ok(Self { graph, parameters, lengths, examples, dev, base: base.to_owned() })
+        Ok(Self { graph, parameters, lengths, examples, dev, base: base.to_owned(), even: false })
+    }
+
+    /// Whether each example counts the same, however long its answer is; else each token of an answer does.
+    pub fn even(mut self, even: bool) -> Self {
+        self.even = even;
+        self
     }
 
     /// The model.
@@ -96,7 +103,7 @@ impl Trainable for T5FineTuning {
     }
 
     fn weight(&self, example: usize) -> f64 {
-        self.examples.train[example].labels.len() as f64
+        if self.even { 1.0 } else { self.examples.train[example].labels.len() as f64 }
     }
 
     fn id(&self, example: usize) -> &str {
@@ -114,7 +121,14 @@ impl Trainable for T5FineTuning {
         let device = self.graph.device();
         let ids = Tensor::from_vec(ids.concat(), shape, device)?;
         let mask = Tensor::from_vec(mask.concat(), shape, device)?;
-        Ok(self.graph.loss(&ids, &mask, &labels, dropout)?.0)
+        let (mean, each) = self.graph.loss(&ids, &mask, &labels, dropout)?;
+        if !self.even {
+            return Ok(mean);
+        }
+        let shares: Vec<f32> =
+            examples.iter().map(|&example| 1.0 / all[example as usize].labels.len() as f32).collect();
+        let shares = Tensor::from_vec(shares, (examples.len(), 1), device)?;
+        Ok((each.broadcast_mul(&shares)?.sum_all()? / examples.len() as f64)?)
     }
 
     fn write(&self, folder: &Path) -> Result<(), TrainError> {

@@ -25,6 +25,7 @@ pub use config::{Activation, T5Config};
 pub use cpu::CpuT5;
 pub use graph::T5Graph;
 pub use memory::{check_tensors as check, estimate, parameters};
+pub use position::bucket;
 
 use super::batches::in_batches;
 use super::weights::Checkpoint;
