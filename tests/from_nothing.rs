@@ -10,6 +10,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lamplight::dataset::histories::{HistoryOptions, histories, write_histories};
 use lamplight::dataset::{Dataset, OpenOptions, open};
@@ -18,7 +19,8 @@ use lamplight::lamp::{Setting, Split, Task};
 use lamplight::model::t5::{T5Model, T5Options};
 use lamplight::model::{EncoderOptions, HfTokenizer, TextTokenizer, load_encoder};
 use lamplight::train::{
-    Control, EncoderRecipe, fresh_encoder, fresh_t5, read_curve, train_encoder, train_tokenizer,
+    Control, DenoiseRecipe, EncoderRecipe, TrainError, denoise, fresh_encoder, fresh_t5, read_curve,
+    train_encoder, train_tokenizer,
 };
 
 fn sample_set() -> PathBuf {
@@ -181,4 +183,84 @@ fn an_encoder_learns_which_spans_belong_together() {
     };
     let (before, after) = (nearer(&base), nearer(&model));
     assert!(after > 0.2 && after > before, "{before} {after}");
+}
+
+/// Breaks a job off as soon as it has taken some steps, again and again, and then lets it end.
+fn in_pieces(
+    job: &Path,
+    mut work: impl FnMut(&Control) -> Result<(PathBuf, u64), TrainError>,
+) -> (PathBuf, usize) {
+    let mut broken_off = 0;
+    loop {
+        let control = Control::new(CancelToken::new());
+        let ended = std::thread::scope(|scope| {
+            let over = AtomicBool::new(false);
+            let (control, over) = (&control, &over);
+            scope.spawn(move || {
+                let begun = || control.latest().get().map(|progress| progress.step);
+                let first = loop {
+                    match begun() {
+                        Some(step) if step > 0 => break step,
+                        _ if over.load(Ordering::Acquire) => return,
+                        _ => std::thread::yield_now(),
+                    }
+                };
+                while broken_off < 3 && !over.load(Ordering::Acquire) {
+                    if begun() > Some(first + 2) {
+                        control.cancel().cancel();
+                    }
+                    std::thread::yield_now();
+                }
+            });
+            let ended = work(control);
+            over.store(true, Ordering::Release);
+            ended
+        });
+        match ended {
+            Ok((model, _)) => return (model, broken_off),
+            Err(TrainError::Canceled(_)) => broken_off += 1,
+            Err(error) => panic!("{}: {error}", job.display()),
+        }
+    }
+}
+
+#[test]
+fn jobs_without_a_dev_split_that_are_broken_off_end_with_the_same_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer_in(folder.path(), 900);
+    let [t5, bert, t5_config, bert_config] =
+        ["t5", "bert", "t5.json", "bert.json"].map(|name| folder.path().join(name));
+    fs::write(&t5_config, T5).unwrap();
+    fs::write(&bert_config, BERT).unwrap();
+    fresh_t5(&t5_config, &tokenizer, &t5, 1).unwrap();
+    fresh_encoder(&bert_config, &tokenizer, &bert, 1).unwrap();
+    let some = datasets(|task, setting, split| {
+        split == Split::Train && setting == Setting::User && task == Task::Lamp7
+    });
+    let encoder = EncoderRecipe { batch: 64, ..EncoderRecipe::default() };
+    let write = DenoiseRecipe { epochs: 1, batch: 64, ..DenoiseRecipe::default() };
+    let progress = Progress::new();
+    let encode = |job: &Path, control: &Control, recipe: &EncoderRecipe| {
+        train_encoder(&bert, &some, recipe, job, control, &progress)
+    };
+    let rewrite = |job: &Path, control: &Control| denoise(&t5, &some, &write, job, control, &progress);
+    let whole = Control::new(CancelToken::new());
+    let weights = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
+    for kind in ["encoder", "writer"] {
+        let work = |job: &Path, control: &Control| match kind {
+            "encoder" => encode(job, control, &encoder),
+            _ => rewrite(job, control),
+        };
+        let [one, two] = ["whole", "pieces"].map(|name| folder.path().join(format!("{kind} {name}")));
+        let (expected, steps) = work(&one, &whole).unwrap();
+        let (found, broken_off) = in_pieces(&two, |control| work(&two, control));
+        println!("{kind}: {steps} steps, broken off {broken_off} times");
+        assert!(broken_off > 0);
+        assert!(weights(&expected) == weights(&found), "{kind}");
+        // What is done is left as it is.
+        assert_eq!(work(&two, &whole).unwrap(), (found, steps));
+    }
+    let other = EncoderRecipe { learning_rate: 1e-4, ..encoder.clone() };
+    let refused = encode(&folder.path().join("encoder pieces"), &whole, &other).unwrap_err().to_string();
+    assert!(refused.contains("cannot be resumed") && refused.contains("recipe"), "{refused}");
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::TrainError;
 use super::batching::step_seed;
 use super::control::Control;
 use super::examples::{Example, Examples};
+use super::job::{DONE, MODEL, RECORD, get, lock, put};
 use super::optimizer::AdamWOptions;
 use super::schedule::{Decline, Schedule};
 use super::t5::{DevOptions, T5FineTuning};
@@ -20,7 +22,7 @@ use super::trainer::{Plan, Trainable, Trainer};
 use crate::dataset::Dataset;
 use crate::jobs::Progress;
 use crate::lamp::Query;
-use crate::model::{DeviceChoice, GenerationConfig, HfTokenizer, ModelError, TextTokenizer};
+use crate::model::{DeviceChoice, GenerationConfig, HfTokenizer, ModelError, TextTokenizer, fingerprint};
 
 /// The token that stands for a hidden one: that of unknown text, which nothing else needs where bytes are tokens.
 const HIDDEN: u32 = 2;
@@ -129,6 +131,8 @@ pub fn denoise(
             progress.add(1);
         }
     }
+    let texts = train.iter().flat_map(|example| [&example.prompt, &example.labels]);
+    let begun = Begun::with(recipe, base, texts, control)?;
     let steps = recipe.epochs * train.len().div_ceil(recipe.batch) as u64;
     let dev = DevOptions {
         generation: GenerationConfig::default(),
@@ -155,22 +159,67 @@ pub fn denoise(
         checkpoint_every: Duration::from_secs(600),
         checkpoint_steps: None,
     };
-    unjudged(model, plan, folder, control)
+    unjudged(model, plan, folder, control, &begun)
 }
 
-/// Trains without a dev split: what stands at the end is the result, `model` in the job's folder.
+/// What a job without a dev split was begun with: all that decides its result.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    /// Its recipe.
+    pub(super) recipe: serde_json::Value,
+    /// The fingerprint of the model that it began with.
+    pub(super) model: String,
+    /// What identifies the texts that it learns from.
+    pub(super) texts: String,
+}
+
+impl Begun {
+    pub(super) fn with(
+        recipe: &impl Serialize,
+        base: &Path,
+        texts: impl Iterator<Item = impl AsRef<[u32]>>,
+        control: &Control,
+    ) -> Result<Self, TrainError> {
+        let mut hash = Sha256::new();
+        for tokens in texts {
+            let tokens = tokens.as_ref();
+            hash.update((tokens.len() as u64).to_le_bytes());
+            tokens.iter().for_each(|token| hash.update(token.to_le_bytes()));
+        }
+        let recipe = serde_json::to_value(recipe)
+            .map_err(|error| TrainError::write(Path::new(RECORD), std::io::Error::from(error)))?;
+        let model = fingerprint(base, control.cancel(), &Progress::new())?;
+        Ok(Self { recipe, model, texts: hex::encode(hash.finalize()) })
+    }
+}
+
+/// Trains without a dev split: what stands at the end is the result, `model` in the job's folder. A job that was broken off goes
+/// on, one that is done is left as it is.
 pub(super) fn unjudged<M: Trainable>(
     model: M,
     plan: Plan,
     folder: &Path,
     control: &Control,
+    begun: &Begun,
 ) -> Result<(PathBuf, u64), TrainError> {
     fs::create_dir_all(folder).map_err(|source| TrainError::write(folder, source))?;
+    let _lock = lock(folder)?;
+    let record = folder.join(RECORD);
+    if !record.exists() {
+        put(&record, begun)?;
+    } else if get::<Begun>(&record)? != *begun {
+        let what = "its recipe, its model or what it learns from";
+        return Err(TrainError::Changed { path: folder.to_owned(), what });
+    }
+    let (result, done) = (folder.join(MODEL), folder.join(DONE));
+    if done.exists() {
+        return Ok((result, get(&done)?));
+    }
     let mut trainer = Trainer::new(model, plan, folder, control)?;
     trainer.run()?;
-    let result = folder.join("model");
     if let Some((_, kept)) = trainer.best().filter(|(_, kept)| kept.is_dir()) {
         trainer.place(&kept, &result)?;
+        put(&done, &trainer.step())?;
         trainer.clear();
     }
     Ok((result, trainer.step()))

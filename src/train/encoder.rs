@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::TrainError;
 use super::batching::step_seed;
 use super::control::Control;
-use super::denoise::unjudged;
+use super::denoise::{Begun, unjudged};
 use super::fresh::{begin, normal, put};
 use super::optimizer::{AdamWOptions, Parameter};
 use super::schedule::{Decline, Schedule};
@@ -176,6 +176,7 @@ pub fn train_encoder(
 ) -> Result<(PathBuf, u64), TrainError> {
     recipe.check()?;
     let model = EncoderTraining::load(base, datasets, recipe, control.cancel(), progress)?;
+    let begun = Begun::with(recipe, base, model.pairs.iter().flatten(), control)?;
     let steps = recipe.epochs * model.pairs.len().div_ceil(recipe.batch) as u64;
     let plan = Plan {
         epochs: recipe.epochs,
@@ -195,7 +196,7 @@ pub fn train_encoder(
         checkpoint_every: Duration::from_secs(600),
         checkpoint_steps: None,
     };
-    unjudged(model, plan, folder, control)
+    unjudged(model, plan, folder, control, &begun)
 }
 
 /// Two spans of one document, as the encoder reads them.

@@ -23,9 +23,9 @@ use crate::whole_file::WholeFile;
 
 /// The form of jobs that this program writes.
 const VERSION: u32 = 1;
-const RECORD: &str = "job.json";
-const DONE: &str = "done.json";
-const MODEL: &str = "model";
+pub(super) const RECORD: &str = "job.json";
+pub(super) const DONE: &str = "done.json";
+pub(super) const MODEL: &str = "model";
 
 /// What does not change the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -378,19 +378,19 @@ fn register(outcome: &Outcome, workplace: &Workplace, cancel: &CancelToken) -> R
     Ok(())
 }
 
-fn put<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
+pub(super) fn put<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
     let json = serde_json::to_vec_pretty(value).map_err(std::io::Error::from);
     json.and_then(|json| WholeFile::put(path, &json)).map_err(|source| TrainError::write(path, source))
 }
 
-fn get<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
+pub(super) fn get<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let bytes = fs::read(path).map_err(|source| TrainError::read(path, source))?;
     serde_json::from_slice(&bytes)
         .map_err(|error| TrainError::Damaged { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// Keeps other programs from the same job while the lock is held.
-fn lock(folder: &Path) -> Result<File, TrainError> {
+pub(super) fn lock(folder: &Path) -> Result<File, TrainError> {
     let path = folder.join("lock");
     let failed = |source| TrainError::write(&path, source);
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;

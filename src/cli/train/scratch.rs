@@ -20,8 +20,8 @@ use crate::train::{
 /// Write a dataset in which entries of the profiles are records, too.
 ///
 /// An entry is asked about as its person's own question is, with the rest of the profile (what is older, where entries have
-/// dates). So a small dataset teaches a small model more. LaMP-1 and LaMP-7 ask for what entries do not have; `datasets/README.md` tells
-/// what they get.
+/// dates). So a small dataset teaches a small model more. Two tasks ask for what entries do not have: LaMP-1 gets the question which of
+/// two titles is by the person, LaMP-7 the words of the tweet that questions use, too. Dev splits are copied, test splits left out.
 #[derive(Debug, Args)]
 pub(super) struct HistoriesArgs {
     #[command(flatten)]
@@ -91,7 +91,7 @@ pub(super) struct DenoiseArgs {
     recipe: Option<PathBuf>,
 }
 
-/// Train an encoder: two spans of one document belong together, those of others do not.
+/// Train an encoder: two spans of one document belong together, spans of different documents do not.
 ///
 /// Documents are the entries of the profiles and the questions, as a retriever reads them. The same command in the same folder goes
 /// on where a job was broken off. The result is a folder for `--retriever dense:FOLDER`.
