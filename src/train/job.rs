@@ -17,14 +17,15 @@ use crate::model::registry::EncoderDefaults;
 use crate::model::t5::{T5Config, parameters};
 use crate::model::weights::Checkpoint;
 use crate::model::{DeviceChoice, GenerationConfig, HfTokenizer, ModelError, RECIPE, free_memory};
-use crate::run::{CellModel, Workplace};
+use crate::run::{Cell, CellModel, Workplace};
 use crate::whole_file::WholeFile;
 
 /// The form of jobs that this program writes.
 const VERSION: u32 = 1;
-const RECORD: &str = "job.json";
-const DONE: &str = "done.json";
-const MODEL: &str = "model";
+pub(super) const RECORD: &str = "job.json";
+pub(super) const DONE: &str = "done.json";
+pub(super) const MODEL: &str = "model";
+const LOCK: &str = "lock";
 
 /// What does not change the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,9 +100,9 @@ pub struct Prepared {
     /// What should be known before it begins.
     pub notes: Vec<String>,
     /// The model's folder.
-    base: PathBuf,
-    generation: GenerationConfig,
-    dropout: f32,
+    pub(super) base: PathBuf,
+    pub(super) generation: GenerationConfig,
+    pub(super) dropout: f32,
 }
 
 /// Finds data and model of a recipe and makes the prompts. Nothing is written.
@@ -114,6 +115,17 @@ pub fn prepare(
     cancel: &CancelToken,
     progress: &Progress,
 ) -> Result<Prepared, TrainError> {
+    look(recipe, None, workplace, cancel, progress)
+}
+
+/// [`prepare`] with the prompts of so many samples of each dataset at most, spread over it; what is written down counts all.
+pub(super) fn look(
+    recipe: &TrainRecipe,
+    most: Option<usize>,
+    workplace: &Workplace,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<Prepared, TrainError> {
     recipe.check()?;
     let data = &recipe.data;
     let train = plan_split(recipe, data.split, data.limit, workplace, cancel, progress)?;
@@ -122,9 +134,15 @@ pub fn prepare(
     let mut notes: Vec<String> = train.notes.iter().map(ToString::to_string).collect();
     notes.extend(dev.iter().flat_map(|plan| &plan.notes).map(ToString::to_string));
     notes.dedup();
-    let dev = dev.map(|plan| plan.cells).unwrap_or_default();
+    let (mut train, mut dev) = (train.cells, dev.map(|plan| plan.cells).unwrap_or_default());
+    let (all, all_dev) = (samples(&train), samples(&dev));
+    if let Some(most) = most {
+        for cell in train.iter_mut().chain(&mut dev) {
+            cell.positions = spread(&cell.positions, most).into();
+        }
+    }
     let family = || TrainError::Family { model: recipe.model.clone() };
-    let first = train.cells.first().ok_or_else(family)?;
+    let first = train.first().ok_or_else(family)?;
     let CellModel::Load { path: base, .. } = &first.model else { return Err(family()) };
     if !base.is_dir() {
         return Err(family());
@@ -133,7 +151,7 @@ pub fn prepare(
     let checkpoint = Checkpoint::open(base).map_err(ModelError::from)?;
     let count = parameters(&config, &checkpoint);
     let tokenizer = HfTokenizer::from_folder(base).map_err(ModelError::from)?;
-    let examples = collect(recipe, &train.cells, &dev, &tokenizer, workplace, cancel, progress)?;
+    let examples = collect(recipe, &train, &dev, &tokenizer, workplace, cancel, progress)?;
     let longest = |length: fn(&super::Example) -> usize| examples.train.iter().map(length).max().unwrap_or(0);
     let (prompt, label) = (longest(|example| example.prompt.len()), longest(|example| example.labels.len()));
     let training = &recipe.training;
@@ -148,7 +166,7 @@ pub fn prepare(
             notes.push(format!("{number} of {} {what}", examples.train.len()));
         }
     }
-    let steps = training.epochs * examples.train.len().div_ceil(training.batch) as u64;
+    let steps = training.epochs * all.div_ceil(training.batch) as u64;
     Ok(Prepared {
         record: JobRecord {
             version: VERSION,
@@ -157,8 +175,8 @@ pub fn prepare(
             recipe: recipe.clone(),
             model_fingerprint: first.spec.model.fingerprint.clone(),
             examples: examples.digest(),
-            train_examples: examples.train.len(),
-            dev_samples: examples.dev_samples(),
+            train_examples: all,
+            dev_samples: all_dev,
             steps,
         },
         estimate,
@@ -168,6 +186,16 @@ pub fn prepare(
         dropout: training.dropout.unwrap_or(config.dropout),
         examples,
     })
+}
+
+fn samples(cells: &[Cell]) -> usize {
+    cells.iter().map(|cell| cell.positions.len()).sum()
+}
+
+/// So many of all at most, as far from each other as possible.
+fn spread(all: &[u32], most: usize) -> Vec<u32> {
+    let count = all.len().min(most.max(1));
+    (0..count).map(|number| all[number * all.len() / count]).collect()
 }
 
 impl Prepared {
@@ -295,18 +323,23 @@ fn work(
         let ended = trainer.run()?;
         conclude(&trainer, ended, &record, folder)
     };
-    let outcome = match workplace.threads() {
-        0 => train(),
-        threads => {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            let failed = |error: rayon::ThreadPoolBuildError| ModelError::Threads {
-                source: std::io::Error::other(error),
-            };
-            pool.map_err(failed)?.install(train)
-        }
-    }?;
+    let outcome = in_threads(workplace.threads(), train)?;
     register(&outcome, workplace, control.cancel())?;
     Ok(outcome)
+}
+
+/// Computes with so many threads; 0 for as many as there are processors.
+pub(super) fn in_threads<T: Send>(
+    threads: usize,
+    work: impl FnOnce() -> Result<T, TrainError> + Send,
+) -> Result<T, TrainError> {
+    if threads == 0 {
+        return work();
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let failed =
+        |error: rayon::ThreadPoolBuildError| ModelError::Threads { source: std::io::Error::other(error) };
+    pool.map_err(failed)?.install(work)
 }
 
 /// Puts the best weights where the result belongs, and clears what only a resumed job would need. May be broken off and
@@ -355,20 +388,34 @@ fn put<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
     json.and_then(|json| WholeFile::put(path, &json)).map_err(|source| TrainError::write(path, source))
 }
 
-fn get<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
+pub(super) fn get<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let bytes = fs::read(path).map_err(|source| TrainError::read(path, source))?;
     serde_json::from_slice(&bytes)
         .map_err(|error| TrainError::Damaged { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// Keeps other programs from the same job while the lock is held.
-fn lock(folder: &Path) -> Result<File, TrainError> {
-    let path = folder.join("lock");
+pub(super) fn lock(folder: &Path) -> Result<File, TrainError> {
+    let path = folder.join(LOCK);
     let failed = |source| TrainError::write(&path, source);
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(TrainError::Busy { path: folder.to_owned() }),
-        // Some network file systems have no locks; jobs run there all the same.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            // One who only looks whether someone works on it holds it for a moment.
+            Err(TryLockError::WouldBlock) if tries < 10 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => return Err(TrainError::Busy { path: folder.to_owned() }),
+            // Some network file systems have no locks; jobs run there all the same.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
+        }
     }
+}
+
+/// Whether a program works on the job.
+pub(super) fn is_held(folder: &Path) -> bool {
+    let file = File::open(folder.join(LOCK));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

@@ -15,6 +15,8 @@ mod error;
 mod estimate;
 mod examples;
 mod job;
+mod kept;
+mod measure;
 mod optimizer;
 mod recipe;
 mod schedule;
@@ -23,11 +25,13 @@ mod trainer;
 
 pub use batching::{batches, step_seed};
 pub use control::{Control, Phase, TrainProgress};
-pub use curve::{CurvePoint, read_curve};
+pub use curve::{CurvePoint, CurveReader, read_curve};
 pub use error::TrainError;
 pub use estimate::Estimate;
 pub use examples::{DevSample, Example, Examples};
 pub use job::{JobOptions, JobRecord, Outcome, Prepared, prepare, resume, start};
+pub use kept::{KeptJob, Standing, jobs_folder, kept_jobs, registered, throw_away};
+pub use measure::{Expected, Sketch, sketch};
 pub use optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
 pub use recipe::{
     DataRecipe, EvaluationRecipe, LoopRecipe, OptimizerRecipe, Preset, PromptRecipe, RetrievalRecipe,
