@@ -39,7 +39,7 @@ pub(super) struct State {
 }
 
 /// After how many steps a job's newest checkpoint was written; 0 without one.
-pub(super) fn newest_step(folder: &Path) -> u64 {
+pub fn newest_step(folder: &Path) -> u64 {
     let names = Folder(folder.to_owned()).names();
     let steps = names.iter().filter(|name| is_whole(name, BEFORE_STEP));
     steps.filter_map(|name| name.strip_prefix(BEFORE_STEP)?.parse().ok()).max().unwrap_or(0)

@@ -24,6 +24,7 @@ pub mod t5;
 mod trainer;
 
 pub use batching::{batches, step_seed};
+pub use checkpoint::newest_step;
 pub use control::{Control, Phase, TrainProgress};
 pub use curve::{CurvePoint, CurveReader, read_curve};
 pub use error::TrainError;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use eframe::egui::{self, Frame, Label, Margin, Panel, ScrollArea, Stroke, Ui, pos2, vec2};
 
-use super::kinds::Kind;
+use crate::gui::retrievers::Kind;
 use super::list::{List, Seen, glance};
 use crate::gui::command::{Command, Screen};
 use crate::gui::kit;

@@ -78,11 +78,11 @@ fn overall(ui: &mut Ui, active: &Active, board: &Board, progress: Option<&RunPro
         () if active.is_paused() => parts.push("paused".to_owned()),
         () => {
             if let Some(eta) = active.eta() {
-                parts.push(format!("about {} left", clock(eta)));
+                parts.push(format!("about {} left", kit::clock(eta)));
             }
         }
     }
-    parts.push(format!("for {}", clock(active.began().elapsed())));
+    parts.push(format!("for {}", kit::clock(active.began().elapsed())));
     kit::progress(ui, part, ui.available_width(), "Progress of the experiment");
     ui.label(theme::weak(ui, parts.join("  \u{b7}  ")));
 }
@@ -250,7 +250,7 @@ fn samples(ui: &mut Ui, cell: &CellLine, progress: Option<&RunProgress>, record:
             };
             ui.spacing_mut().item_spacing.x = 6.0;
             let words = match progress.eta.filter(|_| progress.phase == Phase::Answering) {
-                Some(eta) => format!("{words}, {}", clock(eta)),
+                Some(eta) => format!("{words}, {}", kit::clock(eta)),
                 None => words,
             };
             kit::progress(ui, part, 40.0, "Progress of the run").on_hover_text(&words);
@@ -484,14 +484,4 @@ fn ended(ui: &mut Ui, finished: &Finished, commands: &mut Vec<Command>) {
             response.on_hover_text(details);
         }
     });
-}
-
-/// A stretch of time as a clock shows it.
-pub(super) fn clock(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..3600 => format!("{}:{:02}", seconds / 60, seconds % 60),
-        3600..360_000 => format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }
