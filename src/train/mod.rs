@@ -35,8 +35,8 @@ pub use kept::{KeptJob, Standing, jobs_folder, kept_jobs, registered, throw_away
 pub use measure::{Expected, Sketch, sketch};
 pub use optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
 pub use recipe::{
-    DataRecipe, EvaluationRecipe, LoopRecipe, OptimizerRecipe, Preset, PromptRecipe, RetrievalRecipe,
-    TrainRecipe,
+    DataRecipe, EvaluationRecipe, LORA_TARGETS, LoopRecipe, LoraRecipe, OptimizerRecipe, Preset,
+    PromptRecipe, RetrievalRecipe, TrainRecipe,
 };
 pub use schedule::{Decline, Schedule};
 pub use trainer::{DevScore, Ended, Evaluation, Plan, Trainable, Trainer};

@@ -149,6 +149,21 @@ pub(super) struct RecipeArgs {
     /// Hypotheses side by side when the dev split is answered [default: 4].
     #[arg(long, value_name = "N")]
     beams: Option<usize>,
+    /// Train an adapter of low rank (LoRA) and leave the model's weights as they are.
+    #[arg(long)]
+    lora: bool,
+    /// The adapter's rank [default: 8].
+    #[arg(long, value_name = "R", requires = "lora")]
+    lora_r: Option<usize>,
+    /// The adapter's weight, in parts of its rank [default: 32].
+    #[arg(long, value_name = "ALPHA", requires = "lora")]
+    lora_alpha: Option<f64>,
+    /// The share of what the adapter reads that is dropped [default: 0.1].
+    #[arg(long, value_name = "SHARE", requires = "lora")]
+    lora_dropout: Option<f32>,
+    /// The matrices that the adapter is for, of q, k, v, o, wi, wi_0, wi_1, wo [default: q,k,v].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "lora")]
+    lora_targets: Vec<String>,
     /// The most new tokens when the dev split is answered [default: 128].
     #[arg(long, value_name = "N")]
     max_new_tokens: Option<usize>,
@@ -180,7 +195,8 @@ impl RecipeArgs {
             Some(file) => TrainRecipe::read(file)?,
             None => preset.recipe(),
         };
-        let TrainRecipe { model, data, retrieval, prompt, optimizer, training, evaluation } = &mut recipe;
+        let TrainRecipe { model, data, retrieval, prompt, optimizer, training, evaluation, lora } =
+            &mut recipe;
         set(model, self.model);
         list(&mut data.paths, self.data);
         list(&mut data.tasks, self.task);
@@ -224,6 +240,13 @@ impl RecipeArgs {
         set(&mut evaluation.beams, self.beams);
         set(&mut evaluation.max_new_tokens, self.max_new_tokens);
         set(&mut evaluation.batch, self.dev_batch);
+        if self.lora {
+            let lora = lora.get_or_insert_default();
+            set(&mut lora.r, self.lora_r);
+            set(&mut lora.alpha, self.lora_alpha);
+            set(&mut lora.dropout, self.lora_dropout);
+            list(&mut lora.targets, self.lora_targets);
+        }
         if let Ok(folder) = std::env::current_dir() {
             recipe.make_absolute(&folder);
         }

@@ -90,11 +90,12 @@ impl T5Graph {
         padding: &Arc<Vec<f32>>,
         dropout: &mut Dropout,
     ) -> Result<Tensor> {
-        let queries = ops::linear(x, &a.q)?;
-        let keys_values = Tensor::cat(&[ops::linear(attended, &a.k)?, ops::linear(attended, &a.v)?], 2)?;
+        let queries = a.q.fused(x, dropout)?;
+        let keys_values = [a.k.fused(attended, dropout)?, a.v.fused(attended, dropout)?];
+        let keys_values = Tensor::cat(&keys_values, 2)?;
         let heads = self.config().num_heads;
         let mixed = ops::attention(&queries, &keys_values, bias, padding.clone(), heads, dropout.draw())?;
-        Ok(ops::linear(&mixed, &a.o)?)
+        a.o.fused(&mixed, dropout)
     }
 
     fn fused_feed(&self, feed: &FeedForward, x: &Tensor, dropout: &mut Dropout) -> Result<Tensor> {
@@ -104,9 +105,9 @@ impl T5Graph {
             Activation::Gelu => Curve::Gelu,
             Activation::Silu => Curve::Silu,
         };
-        let first = ops::linear(&n, &feed.inputs[0])?;
-        let gate = feed.inputs.get(1).map(|gate| ops::linear(&n, gate)).transpose()?;
+        let first = feed.inputs[0].fused(&n, dropout)?;
+        let gate = feed.inputs.get(1).map(|gate| gate.fused(&n, dropout)).transpose()?;
         let middle = ops::activate(&first, gate.as_ref(), Feed { curve, mask: dropout.draw() })?;
-        Ok(ops::linear(&middle, &feed.output)?)
+        feed.output.fused(&middle, dropout)
     }
 }

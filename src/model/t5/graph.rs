@@ -7,6 +7,7 @@ use candle_nn::ops::softmax;
 use super::config::{Activation, T5Config};
 use super::names::{self, Side};
 use super::position::bucket;
+use super::projection::{Added, Projection, linear};
 use crate::model::ModelError;
 use crate::model::dropout::Dropout;
 
@@ -18,16 +19,16 @@ pub const IGNORED_LABEL: i64 = -100;
 pub(super) const MASKED: f64 = -1e9;
 
 pub(super) struct Attention {
-    pub(super) q: Tensor,
-    pub(super) k: Tensor,
-    pub(super) v: Tensor,
-    pub(super) o: Tensor,
+    pub(super) q: Projection,
+    pub(super) k: Projection,
+    pub(super) v: Projection,
+    pub(super) o: Projection,
     pub(super) norm: Tensor,
 }
 
 pub(super) struct FeedForward {
-    pub(super) inputs: Vec<Tensor>,
-    pub(super) output: Tensor,
+    pub(super) inputs: Vec<Projection>,
+    pub(super) output: Projection,
     pub(super) norm: Tensor,
 }
 
@@ -92,6 +93,23 @@ impl T5Graph {
         &self.device
     }
 
+    /// Has an adapter add to the matrices that it is for: `get` gives what is added by a matrix's name and shape, if
+    /// anything is; what was added before goes.
+    ///
+    /// # Errors
+    /// What `get` gives.
+    pub fn adapt(&mut self, mut get: impl FnMut(&str, [usize; 2]) -> Result<Option<Added>>) -> Result<()> {
+        for block in self.encoder.blocks.iter_mut().chain(&mut self.decoder.blocks) {
+            let attentions = std::iter::once(&mut block.own).chain(&mut block.cross);
+            let attentions = attentions.flat_map(|Attention { q, k, v, o, .. }| [q, k, v, o]);
+            let feed = block.feed.inputs.iter_mut().chain([&mut block.feed.output]);
+            for projection in attentions.chain(feed) {
+                projection.added = get(&projection.name, projection.weight.dims2()?.into())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Encoder outputs `[batch, length, d_model]` of token ids (`u32`, `[batch, length]`); `mask` is 1 for real tokens
     /// and 0 for padding (`f32`, the same shape).
     ///
@@ -106,7 +124,7 @@ impl T5Graph {
         x = dropout.apply(&x)?;
         for block in &self.encoder.blocks {
             let n = self.norm(&x, &block.own.norm)?;
-            let (k, v) = self.keys_values(&block.own, &n)?;
+            let (k, v) = self.keys_values(&block.own, &n, dropout)?;
             let attended = self.attend(&block.own, &n, &k, &v, &scores, dropout)?;
             x = (x + dropout.apply(&attended)?)?;
             x = self.feed(&block.feed, x, dropout)?;
@@ -125,7 +143,7 @@ impl T5Graph {
         mask: &Tensor,
         dropout: &mut Dropout,
     ) -> Result<Tensor> {
-        let mut cache = self.cache(encoded, mask)?;
+        let mut cache = self.dropped_cache(encoded, mask, dropout)?;
         self.decode_step(ids, &mut cache, dropout)
     }
 
@@ -134,8 +152,13 @@ impl T5Graph {
     /// # Errors
     /// What candle says.
     pub fn cache(&self, encoded: &Tensor, mask: &Tensor) -> Result<GraphCache> {
+        self.dropped_cache(encoded, mask, &mut Dropout::off())
+    }
+
+    fn dropped_cache(&self, encoded: &Tensor, mask: &Tensor, dropout: &mut Dropout) -> Result<GraphCache> {
         let cross = self.decoder.blocks.iter().filter_map(|block| block.cross.as_ref());
-        let cross = cross.map(|attention| self.keys_values(attention, encoded)).collect::<Result<_>>()?;
+        let keys_values = |attention| self.keys_values(attention, encoded, dropout);
+        let cross = cross.map(keys_values).collect::<Result<_>>()?;
         let own = self.decoder.blocks.iter().map(|_| None).collect();
         Ok(GraphCache { own, cross, mask: score_mask(mask, encoded.dtype())?, read: 0 })
     }
@@ -158,7 +181,7 @@ impl T5Graph {
         x = dropout.apply(&x)?;
         for (layer, block) in self.decoder.blocks.iter().enumerate() {
             let n = self.norm(&x, &block.own.norm)?;
-            let (mut k, mut v) = self.keys_values(&block.own, &n)?;
+            let (mut k, mut v) = self.keys_values(&block.own, &n, dropout)?;
             if let Some((old_k, old_v)) = &cache.own[layer] {
                 k = Tensor::cat(&[old_k, &k], 2)?;
                 v = Tensor::cat(&[old_v, &v], 2)?;
@@ -255,8 +278,13 @@ impl T5Graph {
         Ok(heads.transpose(1, 2)?.contiguous()?)
     }
 
-    fn keys_values(&self, attention: &Attention, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        Ok((self.split(&linear(x, &attention.k)?)?, self.split(&linear(x, &attention.v)?)?))
+    fn keys_values(
+        &self,
+        attention: &Attention,
+        x: &Tensor,
+        dropout: &mut Dropout,
+    ) -> Result<(Tensor, Tensor)> {
+        Ok((self.split(&attention.k.of(x, dropout)?)?, self.split(&attention.v.of(x, dropout)?)?))
     }
 
     fn attend(
@@ -269,25 +297,25 @@ impl T5Graph {
         dropout: &mut Dropout,
     ) -> Result<Tensor> {
         let (batch, length, _) = x.dims3()?;
-        let q = self.split(&linear(x, &a.q)?)?;
+        let q = self.split(&a.q.of(x, dropout)?)?;
         let scores = q.matmul(&k.transpose(2, 3)?.contiguous()?)?.broadcast_add(added)?;
         let weights = dropout.apply(&softmax(&scores, D::Minus1)?)?;
         let mixed = weights.matmul(v)?.transpose(1, 2)?.contiguous()?;
-        linear(&mixed.reshape((batch, length, self.config.inner()))?, &a.o)
+        a.o.of(&mixed.reshape((batch, length, self.config.inner()))?, dropout)
     }
 
     fn feed(&self, feed: &FeedForward, x: Tensor, dropout: &mut Dropout) -> Result<Tensor> {
         let n = self.norm(&x, &feed.norm)?;
-        let first = linear(&n, &feed.inputs[0])?;
+        let first = feed.inputs[0].of(&n, dropout)?;
         let mut h = match self.config.activation {
             Activation::Relu => first.relu()?,
             Activation::Gelu => first.gelu()?,
             Activation::Silu => first.silu()?,
         };
         if let Some(gate) = feed.inputs.get(1) {
-            h = (h * linear(&n, gate)?)?;
+            h = (h * gate.of(&n, dropout)?)?;
         }
-        let out = linear(&dropout.apply(&h)?, &feed.output)?;
+        let out = feed.output.of(&dropout.apply(&h)?, dropout)?;
         Ok((x + dropout.apply(&out)?)?)
     }
 }
@@ -320,7 +348,7 @@ impl Stack {
         for layer in 0..layers {
             let mut attention = |sub: usize, kind: &str| {
                 let mut matrix = |which: &str, shape: [usize; 2]| {
-                    get(&names::attention(side, layer, sub, kind, which), &shape)
+                    projection(get, names::attention(side, layer, sub, kind, which), shape)
                 };
                 Ok::<_, ModelError>(Attention {
                     q: matrix("q", [inner, d])?,
@@ -335,9 +363,9 @@ impl Stack {
             let sub = if side == Side::Decoder { 2 } else { 1 };
             let inputs = names::feed_inputs(config.gated)
                 .iter()
-                .map(|which| get(&names::feed(side, layer, sub, which), &[config.d_ff, d]))
+                .map(|which| projection(get, names::feed(side, layer, sub, which), [config.d_ff, d]))
                 .collect::<Result<_>>()?;
-            let output = get(&names::feed(side, layer, sub, "wo"), &[d, config.d_ff])?;
+            let output = projection(get, names::feed(side, layer, sub, "wo"), [d, config.d_ff])?;
             let feed = FeedForward { inputs, output, norm: get(&names::norm(side, layer, sub), &[d])? };
             blocks.push(Block { own, cross, feed });
         }
@@ -346,12 +374,13 @@ impl Stack {
     }
 }
 
-/// `x · wᵀ` over the last dimension.
-fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
-    let mut shape = x.dims().to_vec();
-    let width = shape.pop().unwrap_or(1);
-    shape.push(w.dim(0)?);
-    Ok(x.reshape(((), width))?.matmul(&w.t()?)?.reshape(shape)?)
+fn projection(
+    get: &mut impl FnMut(&str, &[usize]) -> Result<Tensor>,
+    name: String,
+    shape: [usize; 2],
+) -> Result<Projection> {
+    let weight = get(&name, &shape)?;
+    Ok(Projection::new(name, weight))
 }
 
 /// `[batch, 1, 1, length]`: 0 for real tokens, far below for padding.

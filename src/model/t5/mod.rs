@@ -13,6 +13,7 @@ mod graph_steps;
 mod memory;
 pub mod names;
 mod position;
+mod projection;
 mod search;
 
 use std::path::{Path, PathBuf};
@@ -24,9 +25,11 @@ pub use super::dropout::Dropout;
 pub use config::{Activation, T5Config};
 pub use cpu::CpuT5;
 pub use graph::T5Graph;
-pub use memory::{check_tensors as check, estimate, parameters};
+pub use memory::{check_tensors as check, estimate, matrices, parameters};
+pub use projection::Added;
 
 use super::batches::in_batches;
+use super::lora;
 use super::weights::Checkpoint;
 use super::{
     DeviceChoice, Generation, GenerationConfig, Generator, HfTokenizer, Hypothesis, MemoryEstimate,
@@ -109,9 +112,8 @@ impl T5Engine {
     /// [`ModelError`] for files that are absent, damaged or do not fit each other, for a precision that the device does
     /// not have, and for weights that do not fit into memory; before memory is taken.
     pub fn load(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
-        let config = T5Config::from_file(&folder.join("config.json"))?;
         options.check()?;
-        let checkpoint = Checkpoint::open(folder)?;
+        let (config, checkpoint) = open(folder)?;
         let backend = if options.device == DeviceChoice::Cpu {
             memory::check_tensors(&config, &checkpoint)?;
             let least = estimate(&config, options.precision, 1, 1, &GenerationConfig::default());
@@ -136,8 +138,7 @@ impl T5Engine {
     /// # Errors
     /// As [`T5Engine::load`].
     pub fn load_reference(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
-        let config = T5Config::from_file(&folder.join("config.json"))?;
-        let checkpoint = Checkpoint::open(folder)?;
+        let (config, checkpoint) = open(folder)?;
         let graph = load_graph(&config, &checkpoint, DType::F32, &options.device.open()?)?;
         Ok(Self::new(config, options, Backend::Graph(Box::new(graph))))
     }
@@ -242,6 +243,18 @@ impl T5Engine {
     }
 }
 
+/// Configuration and weights of a folder: a model's, or an adapter's with those of its base.
+///
+/// # Errors
+/// [`ModelError`] for files that are absent or damaged, and an adapter that does not fit its base.
+pub fn open(folder: &Path) -> Result<(T5Config, Checkpoint), ModelError> {
+    let home = lora::home(folder)?;
+    let config = T5Config::from_file(&home.join("config.json"))?;
+    let checkpoint =
+        if home == folder { Checkpoint::open(folder)? } else { lora::open(folder, &home, &config)? };
+    Ok((config, checkpoint))
+}
+
 /// The candle model of a checkpoint.
 ///
 /// # Errors
@@ -295,7 +308,7 @@ impl T5Model {
     /// # Errors
     /// As [`T5Engine::load`], and for a tokenizer that is absent, broken or of another model.
     pub fn load(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
-        let tokenizer = Arc::new(HfTokenizer::from_folder(folder)?);
+        let tokenizer = Arc::new(HfTokenizer::from_folder(&lora::home(folder)?)?);
         let engine = T5Engine::load(folder, options)?;
         // Text of every script: what the tokenizer makes of it must be within the vocabulary.
         for token in
