@@ -93,8 +93,8 @@ impl Shared {
         let Some(catalog) = self.catalog() else { return Vec::new() };
         let paths: Vec<&PathBuf> = paths.into_iter().collect();
         let below = |dataset: &&Dataset| {
-            let file = dataset.files().first();
-            file.is_some_and(|file| paths.iter().any(|path| file.location.file.starts_with(path)))
+            let files = dataset.files();
+            files.first().is_some_and(|file| paths.iter().any(|path| file.location.file.starts_with(path)))
         };
         let mut all: Vec<DatasetId> = catalog.datasets.iter().filter(below).map(Dataset::id).collect();
         all.sort_unstable();

@@ -138,7 +138,11 @@ fn training_words(work: &trainings::AtWork) -> String {
         Phase::Evaluating { .. } => "answering dev".to_owned(),
         Phase::Saving => "saving".to_owned(),
         Phase::Training | Phase::Done => {
-            format!("epoch {} of {}", (progress.epoch.floor() as u64 + 1).min(progress.epochs), progress.epochs)
+            format!(
+                "epoch {} of {}",
+                (progress.epoch.floor() as u64 + 1).min(progress.epochs),
+                progress.epochs
+            )
         }
     }
 }

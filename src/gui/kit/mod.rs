@@ -2,8 +2,8 @@
 //!
 //! Every control has words that tests and screen readers find it by. Knows no screen and no engine.
 
-pub mod fields;
 mod chips;
+pub mod fields;
 mod numbers;
 mod path;
 mod times;

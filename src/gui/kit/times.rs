@@ -46,7 +46,10 @@ mod tests {
     fn times_are_read_at_a_glance() {
         let spans = [0.2, 40.0, 720.0, 12_000.0, 864_000.0].map(span);
         assert_eq!(spans, ["less than a second", "40 s", "12 min", "3 h 20 min", "10.0 days"]);
-        assert_eq!([65, 3_700, 864_000].map(|s| clock(Duration::from_secs(s))), ["1:05", "1:01:40", "10 days"]);
+        assert_eq!(
+            [65, 3_700, 864_000].map(|s| clock(Duration::from_secs(s))),
+            ["1:05", "1:01:40", "10 days"]
+        );
         assert_eq!(moment(1_000_000_000_000), "2001-09-09 01:46");
     }
 }

@@ -1,7 +1,5 @@
 //! What is at work: the experiment with a line for each of its cells, what waits behind it, and what ended in this session.
 
-use std::time::Duration;
-
 use eframe::egui::{self, Align, Layout, Rect, Stroke, Ui, pos2, vec2};
 use egui_extras::Column;
 
@@ -366,7 +364,13 @@ pub(super) fn queue(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
     if waiting.is_empty() {
         return;
     }
-    let title = if waiting.len() == 1 { "1 waits".to_owned() } else { format!("{} wait", waiting.len()) };
+    let mut title = if waiting.len() == 1 { "1 waits".to_owned() } else { format!("{} wait", waiting.len()) };
+    if let Some(work) = shared.trainings.at_work() {
+        title.push_str(&format!(
+            "; the first begins when the training of \u{201c}{}\u{201d} has ended: one at a time computes",
+            work.name
+        ));
+    }
     egui::CollapsingHeader::new(theme::strong(title))
         .id_salt("queue")
         .icon(kit::caret)

@@ -156,14 +156,18 @@ mod tests {
             tokens: 10,
             seconds: 0.1,
         };
-        let dev = |epoch, value| CurvePoint::Dev(Evaluation { step: epoch * 1000, epoch, scores: Vec::new(), value });
+        let dev = |epoch, value| {
+            CurvePoint::Dev(Evaluation { step: epoch * 1000, epoch, scores: Vec::new(), value })
+        };
         let mut points: Vec<CurvePoint> = (1..=20_000).map(step).collect();
         points.extend([dev(1, 0.2), dev(2, 0.4), dev(3, 0.4)]);
         let curve = thinned(&points);
         assert!(curve.pieces.len() <= MOST && curve.pieces.len() > MOST / 2, "{}", curve.pieces.len());
         assert_eq!(curve.pieces.last().unwrap().step, 20_000);
         assert_eq!(curve.pieces.iter().map(|piece| piece.high).fold(0.0, f64::max), 90.0);
-        assert!(curve.pieces.iter().all(|piece| piece.low == 2.0 && (piece.tokens_per_s - 100.0).abs() < 1e-6));
+        assert!(
+            curve.pieces.iter().all(|piece| piece.low == 2.0 && (piece.tokens_per_s - 100.0).abs() < 1e-6)
+        );
         assert_eq!(curve.best, Some(1), "the first of equals is kept");
         assert_eq!(thinned(&points[..3]).pieces.len(), 3);
         assert_eq!(thinned(&[]), Curve { each: 1, ..Curve::default() });

@@ -77,13 +77,19 @@ impl Look {
         let (shared, recipe) = (cx.shared, latest.clone());
         let version = shared.data_version + shared.models_version;
         let workplace = shared.workplace.clone();
-        self.seen.want(cx.ctx, "sketch", latest.clone(), version, move |cancel, progress| {
-            match train::sketch(&recipe, LOOKED_AT, &workplace, cancel, progress) {
+        self.seen.want(
+            cx.ctx,
+            "sketch",
+            latest.clone(),
+            version,
+            move |cancel, progress| match train::sketch(&recipe, LOOKED_AT, &workplace, cancel, progress) {
                 Ok(sketch) => Ok(Seen { sketch: Some(Arc::new(sketch)), wrong: Vec::new() }),
-                Err(TrainError::Canceled(_)) => Err(Trouble("The look at the recipe was canceled.".to_owned())),
+                Err(TrainError::Canceled(_)) => {
+                    Err(Trouble("The look at the recipe was canceled.".to_owned()))
+                }
                 Err(error) => Ok(Seen { sketch: None, wrong: wrong(&error) }),
-            }
-        });
+            },
+        );
     }
 
     /// Takes what has arrived while the screen is not shown.
@@ -155,7 +161,9 @@ pub(super) fn wrong(error: &TrainError) -> Vec<Wrong> {
             all
         }
         TrainError::Family { .. } | TrainError::Model(_) | TrainError::Weights { .. } => one("model"),
-        TrainError::Sample { .. } | TrainError::Refused { .. } | TrainError::Experiment(_) => one("data.paths"),
+        TrainError::Sample { .. } | TrainError::Refused { .. } | TrainError::Experiment(_) => {
+            one("data.paths")
+        }
         TrainError::Run(_) => one("retrieval.retriever"),
         _ => one(""),
     }
@@ -163,7 +171,8 @@ pub(super) fn wrong(error: &TrainError) -> Vec<Wrong> {
 
 /// The recipe's name of what an experiment's file calls so.
 fn field_of(key: &str) -> &'static str {
-    let bare: String = key.chars().filter(|letter| !letter.is_ascii_digit() && !"[]".contains(*letter)).collect();
+    let bare: String =
+        key.chars().filter(|letter| !letter.is_ascii_digit() && !"[]".contains(*letter)).collect();
     match bare.as_str() {
         "retrieval.k" => "retrieval.k",
         "prompt.max_length" => "prompt.max_length",

@@ -75,7 +75,11 @@ impl Plot {
         let (colors, painter, font) = (colors(ui), ui.painter(), FontId::proportional(11.0));
         let rows = (self.rect.height() / 34.0).clamp(2.0, 6.0);
         let marks = if self.log { log_ticks(self.y) } else { ticks(self.y, f64::from(rows)) };
-        let step = marks.iter().zip(marks.iter().skip(1)).map(|(one, next)| next - one).fold(f64::INFINITY, f64::min);
+        let step = marks
+            .iter()
+            .zip(marks.iter().skip(1))
+            .map(|(one, next)| next - one)
+            .fold(f64::INFINITY, f64::min);
         for value in marks {
             let at = self.at(self.x.0, value).y;
             painter.hline(self.rect.x_range(), at, Stroke::new(1.0, colors.line.gamma_multiply(0.7)));
