@@ -127,7 +127,7 @@ fn a_model_is_chosen_trained_watched_and_used() {
     assert_eq!(written["job"]["recipe"]["data"]["tasks"][0], "LaMP-3");
     assert_eq!(written["outcome"]["evaluations"].as_array().unwrap().len(), 3);
     window.click("Use in an experiment");
-    assert_eq!(window.harness.state().screen(), Screen::Experiment);
+    window.until("the experiment", |window| window.harness.state().screen() == Screen::Experiment);
     let models = &window.harness.state().shared().experiment().models;
     assert!(models.iter().any(|model| model.name == "stars"));
     window.wait_for("It has learned from prompts of at most 48 tokens");
@@ -167,15 +167,18 @@ fn a_training_is_paused_goes_on_and_is_ended_with_its_best() {
 fn what_was_broken_off_is_offered_by_the_next_window_and_goes_on() {
     let (_folder, places) = prepared();
     let mut window = Window::over(places.clone());
-    train(&mut window, "stars", recipe(60));
-    window.until("steps", |window| steps(window, "stars") > 4);
+    train(&mut window, "stars", recipe(12));
+    window.until("steps", |window| steps(window, "stars") > 1);
+    // So that however fast it is, it does not come to its end before.
+    window.push(Command::PauseTraining(true));
     window.click("Save and stop");
     ended(&mut window);
     window.wait_for("What it has learned is saved.");
     let saved = steps(&window, "stars");
     window.click("Resume stars");
-    window.until("more steps", |window| steps(window, "stars") > saved + 2);
-    // The window is closed while it learns.
+    window.until("more steps", |window| steps(window, "stars") > saved);
+    window.push(Command::PauseTraining(true));
+    // The window is closed while it is at work.
     window.push(Command::Go(Screen::Data));
     window.harness.state_mut().close();
     drop(window);
@@ -189,12 +192,13 @@ fn what_was_broken_off_is_offered_by_the_next_window_and_goes_on() {
     ended(&mut window);
     window.wait("done");
     // The same weights as those of a training that nobody disturbed.
-    train(&mut window, "other", recipe(60));
+    train(&mut window, "other", recipe(12));
     window.until("the other", |window| {
         let trainings = &window.harness.state().shared().trainings;
         trainings.ended().len() == 2
     });
-    let weights = |name: &str| std::fs::read(job(&places, name).join("model").join("model.safetensors")).unwrap();
+    let weights =
+        |name: &str| std::fs::read(job(&places, name).join("model").join("model.safetensors")).unwrap();
     assert_eq!(weights("stars"), weights("other"));
     window.click("Look at other");
     window.click("Delete\u{2026}");
@@ -244,10 +248,12 @@ fn a_run_and_a_training_take_turns() {
         limit: Some(2),
         ..DataSettings::default()
     }];
-    experiment.models = vec![ModelSettings { name: "scripted:word=3".to_owned(), ..ModelSettings::default() }];
+    experiment.models =
+        vec![ModelSettings { name: "scripted:word=3".to_owned(), ..ModelSettings::default() }];
     experiment.retrieval.retrievers = vec!["none".to_owned()];
     window.push(Command::Start(Box::new(experiment)));
     train(&mut window, "second", recipe(1));
+    window.push(Command::Go(Screen::Runs));
     window.wait_for("begins when the training of \u{201c}first\u{201d} has ended");
     window.push(Command::Go(Screen::Train));
     window.wait_for("\u{201c}second\u{201d} begins when \u{201c}first\u{201d} has ended");
@@ -268,10 +274,10 @@ fn a_first_start_tells_what_is_needed() {
     window.wait("Nothing has been trained yet");
     window.wait_for("No data are open.");
     window.click("Get flan-t5-small\u{2026}");
-    assert_eq!(window.harness.state().screen(), Screen::Model);
+    window.until("the models", |window| window.harness.state().screen() == Screen::Model);
     window.push(Command::Go(Screen::Train));
     window.click("Open files or folders\u{2026}");
-    assert_eq!(window.harness.state().screen(), Screen::Data);
+    window.until("the data", |window| window.harness.state().screen() == Screen::Data);
 }
 
 #[test]
@@ -304,4 +310,18 @@ fn a_recipe_is_saved_and_opened_as_the_command_line_does() {
     window.type_into("Path of the recipe to open", &path.display().to_string());
     window.click("Open this recipe");
     window.wait_for("is no recipe");
+}
+
+#[test]
+fn a_loss_that_is_no_number_is_told_with_what_to_do() {
+    let (_folder, places) = prepared();
+    let mut window = Window::over(places);
+    let mut spoiled = recipe(4);
+    (spoiled.optimizer.learning_rate, spoiled.optimizer.clip) = (1e30, 0.0);
+    train(&mut window, "spoiled", spoiled);
+    ended(&mut window);
+    window.wait_for("could not go on. The loss of step");
+    window.wait_for("Begin a new job with a lower learning_rate");
+    window.click("Close the error");
+    window.wait_for("broken off, saved at step");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{self, Align, Layout, Ui};
+use eframe::egui::{self, Ui};
 
 use super::TrainView;
 use super::form::{danger, text_row};
@@ -141,8 +141,12 @@ impl Name {
         self.text.trim()
     }
 
-    /// Looks whether the name can be taken.
+    /// Looks whether the name can be taken. One under which a training has begun is taken from the field.
     pub fn logic(&mut self, cx: &Cx<'_>, version: u64) {
+        let folder = jobs_folder(cx.shared.workplace.registry()).join(self.name());
+        if !self.name().is_empty() && cx.shared.trainings.has(&folder) {
+            self.text.clear();
+        }
         let name = self.name().to_owned();
         if name.is_empty() {
             return;
@@ -176,7 +180,6 @@ impl TrainView {
     /// Why it cannot be started, or nothing.
     pub(super) fn hindered(&self, shared: &Shared) -> Option<&'static str> {
         let recipe = self.form.whole(shared);
-        let folder = jobs_folder(shared.workplace.registry()).join(self.name.name());
         match self.look.now() {
             _ if recipe.model.trim().is_empty() => Some("Choose a model to begin with."),
             _ if recipe.data.paths.is_empty() => Some("Open the data to learn from."),
@@ -187,7 +190,6 @@ impl TrainView {
             Some(seen) if seen.sketch.is_none() => Some("Something is to be mended first."),
             _ if self.lacks_memory(&recipe) => Some("There is too little memory."),
             _ if self.name.name().is_empty() => Some("Give the result a name."),
-            _ if shared.trainings.has(&folder) => Some("A training of that name waits or is at work."),
             _ if !self.name.is_good() => Some("The name cannot be taken."),
             _ => None,
         }
@@ -207,7 +209,7 @@ impl TrainView {
     pub(super) fn foot(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
         let recipe = self.form.whole(shared);
         ui.horizontal_top(|ui| {
-            let room = (ui.available_width() - 300.0).max(220.0);
+            let room = (ui.available_width() - 310.0).max(220.0);
             ui.vertical(|ui| {
                 ui.set_width(room);
                 ui.spacing_mut().item_spacing.y = 2.0;
@@ -215,20 +217,26 @@ impl TrainView {
             });
             ui.vertical(|ui| {
                 ui.spacing_mut().item_spacing.y = 4.0;
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    let hindered = self.hindered(shared);
+                let hindered = self.hindered(shared);
+                ui.horizontal(|ui| {
+                    let words = "Name of the result";
+                    text_row(ui, words, &mut self.name.text, words, 140.0);
                     let response = kit::primary_if(ui, hindered.is_none(), "Start training");
                     if response.clicked() {
                         commands.push(self.start(shared));
                     }
                     response.on_disabled_hover_text(hindered.unwrap_or_default());
-                    let width = (ui.available_width() - 8.0).max(80.0);
-                    text_row(ui, "Name of the result", &mut self.name.text, "Name of the result", width);
                 });
-                if let Some(wrong) = self.name.wrong() {
-                    danger(ui, &wrong);
-                } else if !shared.runner.is_idle() || shared.trainings.at_work().is_some() {
-                    ui.label(theme::caption(ui, "It begins when what is running has ended."));
+                let busy = !shared.runner.is_idle() || shared.trainings.at_work().is_some();
+                match (self.name.wrong(), hindered) {
+                    (Some(wrong), _) => danger(ui, &wrong),
+                    (None, Some(hindered)) => {
+                        ui.label(theme::caption(ui, hindered));
+                    }
+                    (None, None) if busy => {
+                        ui.label(theme::caption(ui, "It begins when what is running has ended."));
+                    }
+                    (None, None) => {}
                 }
             });
         });
@@ -256,7 +264,7 @@ impl TrainView {
                     kit::notice(ui, Notice::Error, &text, None);
                 }
                 None => {
-                    let words = self.hindered(shared).unwrap_or_default();
+                    let words = "What it takes is told here when the recipe is whole.";
                     ui.label(theme::weak(ui, words));
                 }
             }

@@ -178,7 +178,7 @@ impl Form {
         let entries = around.shared.models.value().map(|entries| entries.as_slice()).unwrap_or_default();
         let now = self.recipe.model.clone();
         let mut folder = false;
-        kit::field(ui, "Model to begin with", |ui, _| {
+        kit::field(ui, "Begin with", |ui, _| {
             let width = ui.available_width().min(210.0);
             let shown = if now.is_empty() { "Choose one".to_owned() } else { short(&now) };
             let combo = ComboBox::from_id_salt("model to train").selected_text(shown).width(width).truncate();
@@ -335,7 +335,7 @@ impl Form {
         let mut toggled = false;
         kit::field(ui, "Retriever", |ui, _| {
             let listed = Kind::ALL.into_iter().map(|kind| (kind, kind.name().to_owned(), Some(kind) == now));
-            if let Some(kind) = choose(ui, "Retriever", &shown, 174.0, listed) {
+            if let Some(kind) = choose(ui, "Retriever to learn with", &shown, 174.0, listed) {
                 // Drawn with a seed of its own: an experiment would leave it open.
                 *short = kind.first(&encoders).to_string();
             }
@@ -390,7 +390,7 @@ impl Form {
                 "paper" => "Paper".to_owned(),
                 other => short(other),
             };
-            match choose(ui, "Template", &shown, 174.0, listed) {
+            match choose(ui, "Template to learn with", &shown, 174.0, listed) {
                 Some(Some(name)) => self.recipe.prompt.template = name,
                 Some(None) => file = true,
                 None => {}

@@ -170,11 +170,9 @@ impl Jobs {
             });
             ui.add(egui::Label::new(theme::caption(ui, in_a_line(&line.job.record.recipe))).wrap());
             ui.horizontal_wrapped(|ui| {
-                if is_open(line, shared) {
-                    let words = match line.job.standing {
-                        Standing::Done(_) => format!("Register {name}"),
-                        _ => format!("Resume {name}"),
-                    };
+                let lost = matches!(line.job.standing, Standing::Done(_)) && line.model.is_none();
+                if is_open(line, shared) || (lost && !shared.trainings.has(folder)) {
+                    let words = if lost { format!("Register {name}") } else { format!("Resume {name}") };
                     if kit::button(ui, icons::PLAY, &words).clicked() {
                         commands
                             .push(Command::ResumeTraining { name: name.clone(), folder: folder.to_owned() });
@@ -185,7 +183,7 @@ impl Jobs {
                 {
                     use_model(model, &line.job.record.recipe, shared, commands);
                 }
-                if kit::button(ui, icons::COPY, "Write on this recipe").clicked() {
+                if kit::button(ui, icons::COPY, "Use this recipe").clicked() {
                     recipe = Some(line.job.record.recipe.clone());
                 }
                 let free = !matches!(line.job.standing, Standing::AtWork) && !shared.trainings.has(folder);
@@ -323,14 +321,9 @@ pub(super) fn called(line: &Line) -> String {
     line.job.record.name.clone().unwrap_or_else(folder)
 }
 
-/// Whether a training can be gone on with: it was broken off, or its model is registered no more.
+/// Whether a training was broken off and can be gone on with.
 fn is_open(line: &Line, shared: &Shared) -> bool {
-    let left = match line.job.standing {
-        Standing::BrokenOff { .. } => true,
-        Standing::Done(_) => line.job.record.name.is_some() && line.model.is_none(),
-        Standing::AtWork => false,
-    };
-    left && !shared.trainings.has(&line.job.folder)
+    matches!(line.job.standing, Standing::BrokenOff { .. }) && !shared.trainings.has(&line.job.folder)
 }
 
 fn standing(ui: &Ui, line: &Line, shared: &Shared) -> (&'static str, egui::Color32, String) {

@@ -13,6 +13,7 @@ mod plot;
 mod work;
 
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 use eframe::egui::{self, Frame, Margin, Rect, ScrollArea, Stroke, Ui, UiBuilder};
 use serde::{Deserialize, Serialize};
@@ -119,16 +120,13 @@ impl View for TrainView {
         };
         if let Some(folder) = self.jobs.folder(shared) {
             let work = shared.trainings.at_work().filter(|work| work.folder == folder);
-            let version = match work.map(|work| work.progress()) {
-                Some(progress) => {
-                    progress.map_or(0, |progress| progress.step + progress.evaluations.len() as u64 + 1)
-                }
-                // What another program does is seen with the list, and what is over once more.
+            let version = match work.and_then(|work| work.progress()) {
+                Some(progress) => progress.step + progress.evaluations.len() as u64 + 1,
+                // What another program does is seen with the list.
                 None => {
-                    let line = self.jobs.line(&folder);
-                    let at = line.and_then(|line| line.job.changed?.elapsed().ok());
-                    let grows = line.is_some_and(|line| line.job.standing == crate::train::Standing::AtWork);
-                    u64::MAX - if grows { at.map_or(0, |at| at.as_secs()) } else { 0 } - ended as u64
+                    let changed = self.jobs.line(&folder).and_then(|line| line.job.changed);
+                    let at = changed.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+                    at.map_or(0, |at| at.as_millis() as u64) + ended as u64
                 }
             };
             self.curves.want(cx, &folder, version);

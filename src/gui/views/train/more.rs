@@ -90,7 +90,7 @@ impl Form {
         };
         kit::field(ui, "Device", |ui, _| {
             let listed = devices.into_iter().map(|device| (device, name(device), device == now));
-            if let Some(device) = choose(ui, "Device", &name(now), 174.0, listed) {
+            if let Some(device) = choose(ui, "Device to learn on", &name(now), 174.0, listed) {
                 self.recipe.training.device = device;
             }
         });

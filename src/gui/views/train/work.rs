@@ -15,15 +15,22 @@ pub(super) fn at_work(ui: &mut Ui, work: &AtWork, commands: &mut Vec<Command>) {
     kit::card(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 6.0;
+        let wide = ui.available_width() > 500.0;
         ui.horizontal(|ui| {
             ui.scope(|ui| {
-                ui.set_max_width((ui.available_width() - 360.0).max(90.0));
+                let room = if wide { ui.available_width() - 390.0 } else { ui.available_width() };
+                ui.set_max_width(room);
                 kit::cut(ui, theme::section(work.name.as_str()));
             });
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                controls(ui, work, progress.is_some(), commands);
-            });
+            if wide {
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    controls(ui, work, progress.is_some(), commands);
+                });
+            }
         });
+        if !wide {
+            ui.horizontal_wrapped(|ui| controls(ui, work, progress.is_some(), commands));
+        }
         let part = match &progress {
             Some(_) => work.part(),
             None => {
