@@ -8,6 +8,7 @@ use super::kernels::train::Mask;
 use crate::model::ModelError;
 
 /// Zeroes a share of the values and scales up the others, by seeded chance; or does nothing.
+#[derive(Debug, Clone)]
 pub struct Dropout {
     rate: f32,
     adapter_rate: f32,

@@ -20,6 +20,14 @@ pub enum ModelError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file of a model cannot be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The configuration is no JSON of the expected fields.
     #[error("{path} is not the configuration of such a model: {source}", path = path.display())]
     ConfigSyntax {

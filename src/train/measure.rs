@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::TrainError;
 use super::batching::{batches, step_seed};
 use super::examples::Examples;
-use super::job::{Prepared, in_threads, look};
+use super::job::{Prepared, in_threads, load, look};
 use super::optimizer::{AdamW, Gradients};
 use super::t5::{DevOptions, T5FineTuning};
 use super::trainer::Trainable;
@@ -120,7 +120,7 @@ impl Prepared {
         progress: &Progress,
     ) -> Result<Expected, TrainError> {
         self.check_memory()?;
-        in_threads(workplace.threads(), || self.timed(workplace, cancel, progress))
+        in_threads(workplace, || self.timed(workplace, cancel, progress))
     }
 
     fn timed(
@@ -138,7 +138,7 @@ impl Prepared {
         };
         progress.start("loading the model", 0);
         let train = Examples { train: self.examples.train.clone(), ..Examples::default() };
-        let model = T5FineTuning::load(&self.base, train, dev.clone())?;
+        let model = load(&record.recipe, &self.base, train, dev.clone())?;
         cancel.check()?;
         let pace = Pace::of(&model, &record.recipe, self.dropout, cancel, progress)?;
         let lengths = model.lengths();
@@ -216,7 +216,7 @@ impl Pace {
             let Some(examples) = portions.get(number * portions.len() / (PORTIONS + 1)) else { break };
             let begun = Instant::now();
             let mut dropout = Dropout::new(dropout, step_seed(training.seed, 0, number as u64));
-            gradients.add(parameters, model.loss(examples, &mut dropout)?.backward()?)?;
+            model.learn(examples, 1.0, &mut dropout, &mut gradients)?;
             progress.add(1);
             if number > 0 {
                 seconds += begun.elapsed().as_secs_f64();

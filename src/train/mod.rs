@@ -4,7 +4,8 @@
 //! [`resume`] goes on to the very weights that an uninterrupted job ends with. Prompts are those of evaluation, made by
 //! the same code; the dev split is answered by the model's files as any run would answer it.
 //!
-//! [`Trainer`] is the loop, over anything [`Trainable`]; [`t5`] is full fine-tuning of T5 models. Knows no command line, no
+//! [`Trainer`] is the loop, over anything [`Trainable`]; [`t5`] is fine-tuning of T5 models, whole or by an adapter (`lora`); `users` trains an
+//! adapter for each of many users. Knows no command line, no
 //! window and no store of runs: how far a job is, is left in a slot ([`Control::latest`]).
 
 mod batching;
@@ -16,12 +17,14 @@ mod estimate;
 mod examples;
 mod job;
 mod kept;
+mod lora;
 mod measure;
 mod optimizer;
 mod recipe;
 mod schedule;
 pub mod t5;
 mod trainer;
+mod users;
 
 pub use batching::{batches, step_seed};
 pub use checkpoint::newest_step;
@@ -32,6 +35,7 @@ pub use estimate::Estimate;
 pub use examples::{DevSample, Example, Examples};
 pub use job::{JobOptions, JobRecord, Outcome, Prepared, prepare, resume, start};
 pub use kept::{KeptJob, Standing, jobs_folder, kept_jobs, registered, throw_away};
+pub use lora::merge;
 pub use measure::{Expected, Sketch, sketch};
 pub use optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
 pub use recipe::{
@@ -40,3 +44,7 @@ pub use recipe::{
 };
 pub use schedule::{Decline, Schedule};
 pub use trainer::{DevScore, Ended, Evaluation, Plan, Trainable, Trainer};
+pub use users::{
+    PreparedUsers, UsersOutcome, UsersProgress, UsersRecord, is_users_job, prepare_users, resume_users,
+    start_users,
+};

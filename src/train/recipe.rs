@@ -8,7 +8,7 @@ use super::TrainError;
 use super::optimizer::AdamWOptions;
 use super::schedule::{Decline, Schedule};
 use crate::lamp::{Setting, Split, Task};
-use crate::model::DeviceChoice;
+use crate::model::{DeviceChoice, Precision};
 use crate::prompt::PromptMode;
 use crate::run::experiment::{
     DataSettings, Experiment, GenerationSettings, ModelSettings, PromptSettings, RetrievalSettings, Templates,
@@ -177,6 +177,11 @@ pub struct LoopRecipe {
     pub patience: Option<u64>,
     /// Where it computes.
     pub device: DeviceChoice,
+    /// What products are computed in: `f32`, or `bf16` on a GPU (mixed precision: weights, moments and sums stay 32-bit numbers).
+    pub precision: Precision,
+    /// Whether activations are computed again on the way back, which takes a third more time and much less memory; only where
+    /// memory is short if `None`.
+    pub gradient_checkpointing: Option<bool>,
 }
 
 impl Default for LoopRecipe {
@@ -189,6 +194,8 @@ impl Default for LoopRecipe {
             seed: 0,
             patience: None,
             device: DeviceChoice::Cpu,
+            precision: Precision::F32,
+            gradient_checkpointing: None,
         }
     }
 }
@@ -332,6 +339,17 @@ impl TrainRecipe {
         }
     }
 
+    /// The recipe of adapters for each user without model and data, with the constants of the benchmark's own
+    /// (arXiv 2409.09510): prompts and labels of 512 tokens, 30 epochs, the last one kept. The split is that whose samples'
+    /// users get an adapter.
+    pub fn per_user() -> Self {
+        let mut recipe = Self { lora: Some(LoraRecipe::default()), ..Self::default() };
+        (recipe.data.split, recipe.data.dev) = (Split::Dev, None);
+        (recipe.prompt.max_length, recipe.prompt.max_label_length) = (512, 512);
+        recipe.training.epochs = 30;
+        recipe
+    }
+
     /// Checks what can be checked without model and data.
     ///
     /// # Errors
@@ -364,6 +382,20 @@ impl TrainRecipe {
                 &self.prompt.max_label_length,
                 "must be between 2 and 4096",
             );
+        }
+        match (training.precision, training.device) {
+            (Precision::F32, _) => {}
+            (Precision::Bf16, DeviceChoice::Cpu) => {
+                return wrong(
+                    "training.precision",
+                    &"bf16",
+                    "is for GPUs: processors train in f32, which is faster there",
+                );
+            }
+            (Precision::Bf16, _) => {}
+            (other, _) => {
+                return wrong("training.precision", &other.name(), "must be f32, or bf16 on a GPU");
+            }
         }
         if training.patience == Some(0) {
             return wrong("training.patience", &0, "must be at least 1");

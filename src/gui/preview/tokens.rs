@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::WordTokenizer;
 use crate::gui::loadable::Trouble;
 use crate::model::gguf::{ChatTemplate, GgufFile, GgufTokenizer};
+use crate::model::lora::home;
 use crate::model::registry::Entry;
 use crate::model::scripted::{self, CharacterTokenizer};
 use crate::model::{HfTokenizer, ModelKind, TextTokenizer};
@@ -130,7 +131,8 @@ fn near(workplace: &Workplace) -> Option<(Arc<dyn TextTokenizer>, String)> {
     let installed = workplace.registry().list().ok()?;
     installed.into_iter().find_map(|entry| match entry {
         Entry::Installed(manifest) if manifest.kind == ModelKind::T5 => {
-            let tokenizer = HfTokenizer::from_folder(&workplace.registry().path(&manifest)).ok()?;
+            let tokenizer =
+                HfTokenizer::from_folder(&home(&workplace.registry().path(&manifest)).ok()?).ok()?;
             Some((Arc::new(tokenizer) as Arc<dyn TextTokenizer>, manifest.name.clone()))
         }
         _ => None,
@@ -154,7 +156,7 @@ fn of_model(settings: &ModelSettings, workplace: &Workplace) -> Result<Counter, 
     }
     let found = workplace.resolve(name)?;
     if found.path.is_dir() {
-        return Ok(counter(Arc::new(HfTokenizer::from_folder(&found.path)?)));
+        return Ok(counter(Arc::new(HfTokenizer::from_folder(&home(&found.path)?)?)));
     }
     let file = GgufFile::open(&found.path)?;
     let read = if settings.tokenizer_beside { GgufTokenizer::read_beside } else { GgufTokenizer::read };

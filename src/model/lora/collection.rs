@@ -102,6 +102,27 @@ impl Collection {
         read(&self.file(user)?, &self.config, &self.base, &self.t5)
     }
 
+    /// Writes a user's adapter as a folder of its own; the user is named by key, or by the sample's id where only one has it.
+    /// Gives the key.
+    ///
+    /// # Errors
+    /// [`AdapterError::NoUser`]; what cannot be written.
+    pub fn export(&self, user: &str, out: &Path) -> Result<String, ModelError> {
+        let mut of_id =
+            self.users.iter().filter(|key| key.rsplit_once(' ').is_some_and(|(_, id)| id == user));
+        let key = match (of_id.next(), of_id.next()) {
+            (Some(key), None) => key.clone(),
+            _ => user.to_owned(),
+        };
+        let from = self.file(&key)?;
+        let written = |source| ModelError::Write { path: out.to_owned(), source };
+        std::fs::create_dir_all(out).map_err(written)?;
+        let bytes = std::fs::read(&from).map_err(|source| ModelError::Read { path: from, source })?;
+        crate::whole_file::WholeFile::put(&out.join(super::WEIGHTS), &bytes).map_err(written)?;
+        super::write_config(out, &self.config).map_err(written)?;
+        Ok(key)
+    }
+
     /// What is said where nobody is named.
     pub fn anonymous(&self) -> ModelError {
         AdapterError::Anonymous { collection: self.folder.clone() }.into()

@@ -113,6 +113,15 @@ pub enum AdapterError {
         /// The collection's folder.
         collection: PathBuf,
     },
+    /// A matrix whose adapter can only be merged into the base.
+    #[error(
+        "an adapter for {matrix} can only be merged into its base, not applied beside it for each user; train adapters for \
+         users on q, k, v, o or wo"
+    )]
+    Inner {
+        /// The matrix.
+        matrix: String,
+    },
     /// What only a single adapter or only a collection can be used for.
     #[error("{folder} is {what}", folder = folder.display())]
     Other {

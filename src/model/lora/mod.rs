@@ -92,7 +92,28 @@ pub fn weights_file(folder: &Path) -> Result<PathBuf, AdapterError> {
     names.find(|path| path.is_file()).ok_or_else(|| AdapterError::NoWeights { folder: folder.to_owned() })
 }
 
+/// The files that hold the numbers of an adapter, or of each of a collection, by names that do not depend on who wrote them.
+///
+/// # Errors
+/// A file that is missing; a damaged list of users.
+pub fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
+    if !Collection::is_at(folder) {
+        return Ok(vec![("adapter".to_owned(), weights_file(folder)?)]);
+    }
+    let users = Collection::list(folder)?;
+    Ok(users
+        .into_iter()
+        .map(|user| {
+            let path = folder.join(user_file(&user));
+            (user, path)
+        })
+        .collect())
+}
+
 /// What identifies how an adapter's numbers are used, wherever it lies and whatever it was trained with.
+///
+/// # Errors
+/// As [`AdapterConfig::read`].
 pub fn identity(folder: &Path) -> Result<String, ModelError> {
     let config = AdapterConfig::read(folder)?;
     Ok(format!("lora r={} scale={}", config.r, config.scale()))
@@ -103,7 +124,7 @@ pub fn identity(folder: &Path) -> Result<String, ModelError> {
 /// # Errors
 /// Whatever is wrong with base or adapter; a collection, which is not one model.
 pub fn open(folder: &Path, base: &Path, t5: &T5Config) -> Result<Checkpoint, ModelError> {
-    if folder.join(USERS).is_file() {
+    if Collection::is_at(folder) {
         let what = "a collection with an adapter for each user, so it is no single model; take one of its adapters with \
                     `lamplight lora export`";
         return Err(AdapterError::Other { folder: folder.to_owned(), what }.into());

@@ -54,5 +54,5 @@ pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     let mut shape = x.dims().to_vec();
     let width = shape.pop().unwrap_or(1);
     shape.push(w.dim(0)?);
-    Ok(x.reshape(((), width))?.matmul(&w.t()?)?.reshape(shape)?)
+    Ok(x.reshape(((), width))?.matmul(&w.to_dtype(x.dtype())?.t()?)?.reshape(shape)?)
 }

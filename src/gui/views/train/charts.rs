@@ -14,9 +14,10 @@ const MARKS: usize = 120;
 /// The loss by step.
 pub(super) fn loss(ui: &mut Ui, curve: &Curve, log: &mut bool, height: f32) {
     kit::section_small(ui, "Loss by step", |ui| {
+        // From right to left.
         ui.scope(|ui| {
             ui.spacing_mut().interact_size.y = 22.0;
-            kit::segmented(ui, log, &[(false, "Linear", None), (true, "Logarithmic", None)]);
+            kit::segmented(ui, log, &[(true, "Logarithmic", None), (false, "Linear", None)]);
         });
     });
     let (Some(first), Some(last)) = (curve.pieces.first(), curve.pieces.last()) else {
@@ -114,8 +115,8 @@ fn hover(ui: &Ui, plot: &Plot, response: &Response, curve: &Curve) {
         };
         ui.label(theme::strong(format!("{steps}, epoch {:.2}", piece.epoch)));
         let loss = match curve.each {
-            1 => format!("Loss {:.4}, lately {:.4}", piece.mean, piece.smooth),
-            _ => format!("Loss {:.4} to {:.4}, lately {:.4}", piece.low, piece.high, piece.smooth),
+            1 => format!("Loss {:.4}, smoothed {:.4}", piece.mean, piece.smooth),
+            _ => format!("Loss {:.4} to {:.4}, smoothed {:.4}", piece.low, piece.high, piece.smooth),
         };
         ui.label(loss);
         ui.label(format!("Rate {:.2e}, gradient {:.2}", piece.rate, piece.norm));

@@ -9,8 +9,8 @@ use crate::train::{CurvePoint, CurveReader, Evaluation, newest_step};
 
 /// Pieces that a curve is drawn of at most.
 const MOST: usize = 480;
-/// How much of the mean of recent losses an older one keeps, as the figures of a running job do.
-const MEMORY: f64 = 0.95;
+/// A mean of recent losses is of about so many steps at most; of fewer where there are few.
+const SMOOTHED: usize = 50;
 
 /// Steps that are drawn as one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,6 +93,7 @@ pub(super) fn thinned(points: &[CurvePoint]) -> Curve {
     let steps = points.iter().filter(|point| matches!(point, CurvePoint::Step { .. })).count();
     let each = steps.div_ceil(MOST).max(1);
     let mut curve = Curve { each, pieces: Vec::with_capacity(steps.div_ceil(each)), ..Curve::default() };
+    let memory = 1.0 - 1.0 / (steps / 20).clamp(1, SMOOTHED) as f64;
     let mut smooth: Option<f64> = None;
     let (mut count, mut tokens_sum, mut seconds_sum) = (0, 0.0, 0.0);
     for point in points {
@@ -105,7 +106,7 @@ pub(super) fn thinned(points: &[CurvePoint]) -> Curve {
                 curve.evaluations.push(evaluation.clone());
             }
             CurvePoint::Step { step, epoch, loss, rate, gradient_norm, tokens, seconds } => {
-                let mean = smooth.map_or(*loss, |smooth| MEMORY * smooth + (1.0 - MEMORY) * loss);
+                let mean = smooth.map_or(*loss, |smooth| memory * smooth + (1.0 - memory) * loss);
                 smooth = Some(mean);
                 if count == 0 {
                     (tokens_sum, seconds_sum) = (0.0, 0.0);

@@ -157,7 +157,8 @@ impl Name {
             if let Err(error) = registry.check_name(&name, &folder.join("model")) {
                 return Ok(Some(crate::gui::words::trouble(&error).0));
             }
-            Ok(folder.join("job.json").exists().then(|| {
+            let taken = ["job.json", "users-job.json"].into_iter().any(|job| folder.join(job).exists());
+            Ok(taken.then(|| {
                 format!(
                     "There is a training called {name} already. Resume it, delete it, or give this one another name."
                 )

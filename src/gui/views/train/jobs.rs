@@ -158,7 +158,7 @@ impl Jobs {
         let mut recipe = None;
         kit::card(ui, |ui| {
             ui.set_width(ui.available_width());
-            ui.spacing_mut().item_spacing.y = 6.0;
+            ui.spacing_mut().item_spacing.y = 4.0;
             ui.horizontal(|ui| {
                 let (icon, color, words) = standing(ui, line, shared);
                 ui.label(egui::RichText::new(icon).color(color));
@@ -168,7 +168,8 @@ impl Jobs {
                 });
                 kit::cut(ui, theme::weak(ui, words));
             });
-            ui.add(egui::Label::new(theme::caption(ui, in_a_line(&line.job.record.recipe))).wrap());
+            let all = in_a_line(&line.job.record.recipe);
+            kit::cut(ui, theme::caption(ui, all.as_str())).on_hover_text(&all);
             ui.horizontal_wrapped(|ui| {
                 let lost = matches!(line.job.standing, Standing::Done(_)) && line.model.is_none();
                 if is_open(line, shared) || (lost && !shared.trainings.has(folder)) {

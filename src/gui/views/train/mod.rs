@@ -242,16 +242,16 @@ impl TrainView {
             kit::trouble(ui, trouble, None);
         }
         let rows = self.jobs.lines().len().clamp(1, 5) as f32;
-        let list = (rows + 1.0) * ROW + 28.0;
+        let list = (rows + 1.0) * ROW + 20.0;
         if let Some(curve) = self.curves.of(&folder).cloned() {
             ui.add_space(2.0);
             // The charts share what is left, down to a height at which they can still be read.
-            let left = height - (ui.cursor().top() - above) - list - 76.0;
+            let left = height - (ui.cursor().top() - above) - list - 96.0;
             let has_dev = curve.evaluations.iter().any(|evaluation| !evaluation.scores.is_empty());
             let loss = if has_dev { left * 0.56 } else { left };
-            charts::loss(ui, &curve, &mut self.log, loss.clamp(120.0, 420.0));
+            charts::loss(ui, &curve, &mut self.log, loss.clamp(104.0, 420.0));
             if has_dev {
-                charts::dev(ui, &curve, (left * 0.44).clamp(96.0, 320.0));
+                charts::dev(ui, &curve, (left * 0.44).clamp(84.0, 320.0));
             }
         }
         ui.add_space(4.0);

@@ -2,12 +2,12 @@
 
 use eframe::egui::Ui;
 
-use super::form::{Around, Form, NUMBER, Number, WHOLE};
+use super::form::{Around, Form, NUMBER, Number, WHOLE, caption};
 use crate::gui::kit;
 use crate::gui::kit::fields::said;
 use crate::gui::preview::choose;
 use crate::gui::theme;
-use crate::model::DeviceChoice;
+use crate::model::{DeviceChoice, Precision};
 use crate::prompt::PromptMode;
 use crate::train::{Decline, LORA_TARGETS, TrainRecipe};
 
@@ -95,6 +95,22 @@ impl Form {
             }
         });
         around.said(ui, "training.device");
+        let precision = &mut self.recipe.training.precision;
+        if now != DeviceChoice::Cpu || *precision != Precision::F32 {
+            let choices = [(Precision::F32, "32-bit", None), (Precision::Bf16, "bfloat16", None)];
+            kit::field(ui, "Products in", |ui, _| kit::segmented(ui, precision, &choices));
+        }
+        around.said(ui, "training.precision");
+        let again = &mut self.recipe.training.gradient_checkpointing;
+        let choices =
+            [(None, "If memory is short", None), (Some(true), "Yes", None), (Some(false), "No", None)];
+        kit::field(ui, "Compute twice", |ui, _| kit::segmented(ui, again, &choices));
+        if *again == Some(true) {
+            caption(
+                ui,
+                "Activations are computed again on the way back: a third more time, much less memory.",
+            );
+        }
     }
 
     fn more_optimizer(&mut self, ui: &mut Ui, around: &Around<'_>) {
