@@ -154,7 +154,7 @@ pub(super) fn look(
         lora.matrices(&config)?;
     }
     let tokenizer = HfTokenizer::from_folder(&home(base)?).map_err(ModelError::from)?;
-    let examples = collect(&recipe, &train, &dev, &tokenizer, workplace, cancel, progress)?;
+    let examples = collect(recipe, &train, &dev, &tokenizer, workplace, cancel, progress)?;
     let longest = |length: fn(&super::Example) -> usize| examples.train.iter().map(length).max().unwrap_or(0);
     let (prompt, label) = (longest(|example| example.prompt.len()), longest(|example| example.labels.len()));
     let training = &recipe.training;

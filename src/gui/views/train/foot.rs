@@ -210,9 +210,11 @@ impl TrainView {
     pub(super) fn foot(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
         let recipe = self.form.whole(shared);
         ui.horizontal_top(|ui| {
-            let room = (ui.available_width() - 310.0).max(220.0);
+            let room = (ui.available_width() - 300.0).max(220.0);
             ui.vertical(|ui| {
                 ui.set_width(room);
+                // As high as it is when all is told, so that the button stays where it is.
+                ui.set_min_height(86.0);
                 ui.spacing_mut().item_spacing.y = 2.0;
                 self.amounts(ui, shared, &recipe);
             });
@@ -221,7 +223,7 @@ impl TrainView {
                 let hindered = self.hindered(shared);
                 ui.horizontal(|ui| {
                     let words = "Name of the result";
-                    text_row(ui, words, &mut self.name.text, words, 140.0);
+                    text_row(ui, words, &mut self.name.text, words, 152.0);
                     let response = kit::primary_if(ui, hindered.is_none(), "Start training");
                     if response.clicked() {
                         commands.push(self.start(shared));

@@ -369,7 +369,8 @@ fn in_a_line(recipe: &TrainRecipe) -> String {
         Some(lora) => format!("LoRA of rank {}", lora.r),
         None => "all weights".to_owned(),
     });
-    parts.push(format!("{} epochs, {} examples a step", training.epochs, training.batch));
+    let epochs = kit::counted(training.epochs as usize, "epoch", "epochs");
+    parts.push(format!("{epochs}, {} examples a step", training.batch));
     parts.push(format!("rate {:e}", optimizer.learning_rate));
     parts.push(format!("seed {}", training.seed));
     if retrieval.use_date {

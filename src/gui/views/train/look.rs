@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::trainings::in_words;
 use crate::gui::views::Cx;
+use crate::gui::words;
 use crate::jobs::ProgressReading;
 use crate::model::free_memory;
 use crate::run::PlanError;
+use crate::run::experiment::ProblemKind;
 use crate::train::{self, OptimizerRecipe, Sketch, TrainError, TrainRecipe};
 
 /// Samples of a dataset that are looked at; their prompts tell what the others' are like.
@@ -151,8 +153,10 @@ pub(super) fn wrong(error: &TrainError) -> Vec<Wrong> {
         TrainError::Plan(PlanError::Problems(problems)) => {
             let told = problems.0.iter().map(|problem| {
                 let (text, place) = (problem.to_string(), format!("{}: ", problem.place));
-                let text = text.strip_prefix(&place).unwrap_or(&text);
-                let text = crate::gui::words::capital(text);
+                let text = match &problem.kind {
+                    ProblemKind::NoModel(error) => words::trouble(error).0,
+                    _ => words::capital(text.strip_prefix(&place).unwrap_or(&text)),
+                };
                 let dot = if text.ends_with(['.', '?']) { "" } else { "." };
                 Wrong { field: field_of(&problem.place.key).to_owned(), text: format!("{text}{dot}") }
             });

@@ -73,7 +73,7 @@ impl Plot {
 
     fn axes(&self, ui: &Ui) {
         let (colors, painter, font) = (colors(ui), ui.painter(), FontId::proportional(11.0));
-        let rows = (self.rect.height() / 24.0).clamp(2.0, 6.0);
+        let rows = (self.rect.height() / 20.0).clamp(2.0, 6.0);
         let marks = if self.log { log_ticks(self.y) } else { ticks(self.y, f64::from(rows)) };
         let step = marks
             .iter()
