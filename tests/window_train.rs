@@ -118,7 +118,9 @@ fn a_model_is_chosen_trained_watched_and_used() {
     window.wait_for("by a few steps timed just now");
     assert!(!jobs_folder(&Registry::new(window.places().models.clone())).exists(), "timing wrote something");
     window.type_into("Name of the result", "stars");
-    window.until("a look at the name", |window| !window.shows("Give the result") && !window.shows("cannot be taken"));
+    window.until("a look at the name", |window| {
+        !window.shows("Give the result") && !window.shows("cannot be taken")
+    });
     settle(&mut window);
     window.click("Start training");
     ended(&mut window);

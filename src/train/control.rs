@@ -12,27 +12,27 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// Steers a job and shows how far it is. Clones share everything, so that one may stay with a window.
 #[derive(Debug)]
-pub struct Control<P = TrainProgress> {
+pub struct Steering<P> {
     cancel: CancelToken,
     paused: Arc<AtomicBool>,
     finish: Arc<AtomicBool>,
     latest: Latest<P>,
 }
 
-impl<P> Clone for Control<P> {
+impl<P> Clone for Steering<P> {
     fn clone(&self) -> Self {
         let (cancel, latest) = (self.cancel.clone(), self.latest.clone());
         Self { cancel, paused: Arc::clone(&self.paused), finish: Arc::clone(&self.finish), latest }
     }
 }
 
-impl<P> Default for Control<P> {
+impl<P> Default for Steering<P> {
     fn default() -> Self {
         Self::new(CancelToken::new())
     }
 }
 
-impl<P> Control<P> {
+impl<P> Steering<P> {
     /// Steers by a token that may cancel other work as well.
     pub fn new(cancel: CancelToken) -> Self {
         Self { cancel, paused: Arc::default(), finish: Arc::default(), latest: Latest::new() }
@@ -79,6 +79,9 @@ impl<P> Control<P> {
         &self.latest
     }
 }
+
+/// Steers a job that trains one model.
+pub type Control = Steering<TrainProgress>;
 
 /// What a job is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,7 +28,7 @@ mod users;
 
 pub use batching::{batches, step_seed};
 pub use checkpoint::newest_step;
-pub use control::{Control, Phase, TrainProgress};
+pub use control::{Control, Phase, Steering, TrainProgress};
 pub use curve::{CurvePoint, CurveReader, read_curve};
 pub use error::TrainError;
 pub use estimate::Estimate;
@@ -45,6 +45,6 @@ pub use recipe::{
 pub use schedule::{Decline, Schedule};
 pub use trainer::{DevScore, Ended, Evaluation, Plan, Trainable, Trainer};
 pub use users::{
-    PreparedUsers, UsersOutcome, UsersProgress, UsersRecord, is_users_job, prepare_users, resume_users,
-    start_users,
+    PreparedUsers, UsersControl, UsersOutcome, UsersProgress, UsersRecord, is_users_job, prepare_users,
+    resume_users, start_users,
 };

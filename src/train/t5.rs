@@ -134,6 +134,15 @@ impl T5FineTuning {
         &self.graph
     }
 
+    /// The mean loss of a batch as evaluation would see it, with nothing dropped; differentiable to the parameters.
+    ///
+    /// # Errors
+    /// What the arithmetic gives.
+    pub fn loss_without_dropout(&self, examples: &[u32]) -> Result<Tensor, TrainError> {
+        let Batch { ids, mask, labels } = self.batch(examples)?;
+        Ok(self.graph.loss(&ids, &mask, &labels, &mut Dropout::off())?.0)
+    }
+
     fn set_adapter_dropout(&self, dropout: &mut Dropout) {
         if let Some(lora) = &self.lora {
             dropout.set_adapter_rate(lora.dropout);

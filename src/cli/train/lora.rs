@@ -15,7 +15,7 @@ use crate::cli::text::plain;
 use crate::cli::{CliError, Console, Outcome, Unit};
 use crate::model::lora::{Collection, home};
 use crate::model::t5::T5Config;
-use crate::train::{self, Control, TrainError, UsersOutcome, UsersProgress};
+use crate::train::{self, TrainError, UsersControl, UsersOutcome};
 
 /// Train, merge and export LoRA adapters, in the layout of Python's PEFT.
 ///
@@ -150,9 +150,9 @@ fn users(arguments: UsersArgs, console: &Console) -> Result<Outcome, CliError> {
 pub(super) fn watch(
     folder: &Path,
     console: &Console,
-    work: impl FnOnce(&Control<UsersProgress>) -> Result<UsersOutcome, TrainError>,
+    work: impl FnOnce(&UsersControl) -> Result<UsersOutcome, TrainError>,
 ) -> Result<Outcome, CliError> {
-    let control = Control::new(console.cancel().clone());
+    let control = UsersControl::new(console.cancel().clone());
     let bars = progress::Bars::start_users(console, &control);
     let ended = work(&control);
     bars.end();

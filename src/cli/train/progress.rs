@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::Console;
 use crate::jobs::CancelToken;
-use crate::train::{Control, Evaluation, Phase, TrainProgress, UsersProgress};
+use crate::train::{Control, Evaluation, Phase, TrainProgress, UsersControl, UsersProgress};
 
 /// How often the lines are drawn anew.
 const EVERY: Duration = Duration::from_millis(100);
@@ -29,7 +29,7 @@ impl Bars {
     }
 
     /// The same for a job for many users.
-    pub(super) fn start_users(console: &Console, control: &Control<UsersProgress>) -> Self {
+    pub(super) fn start_users(console: &Console, control: &UsersControl) -> Self {
         let control = control.clone();
         Self::watch(console, move |finished| match io::stderr().is_terminal() {
             true => draw_users(finished, &control),
@@ -166,7 +166,7 @@ fn pace(progress: &UsersProgress) -> String {
     }
 }
 
-fn draw_users(finished: &CancelToken, control: &Control<UsersProgress>) {
+fn draw_users(finished: &CancelToken, control: &UsersControl) {
     let style = ProgressStyle::with_template("Users    {bar:30} {pos}/{len} {msg}");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     loop {
@@ -186,7 +186,7 @@ fn draw_users(finished: &CancelToken, control: &Control<UsersProgress>) {
 }
 
 /// About twenty lines, however many users there are.
-fn tell_users(finished: &CancelToken, control: &Control<UsersProgress>, mut print: impl FnMut(&str)) {
+fn tell_users(finished: &CancelToken, control: &UsersControl, mut print: impl FnMut(&str)) {
     let mut told = 0;
     loop {
         let last = finished.is_canceled();

@@ -50,9 +50,9 @@ impl AdapterConfig {
             return refuse("task_type", "only \"SEQ_2_SEQ_LM\" is read: the base must be a T5 model");
         }
         // Ways to begin that change the base's own weights, so that the adapter alone is not what was trained.
-        if text_of("init_lora_weights")
-            .is_some_and(|way| ["pissa", "olora", "corda", "loftq"].iter().any(|w| way.starts_with(w)))
-        {
+        if text_of("init_lora_weights").is_some_and(|way| {
+            ["pissa", "olora", "corda", "loftq", "lora_ga"].iter().any(|w| way.starts_with(w))
+        }) {
             return refuse(
                 "init_lora_weights",
                 "such adapters are for a changed base; convert it to plain LoRA in PEFT first",
@@ -68,6 +68,9 @@ impl AdapterConfig {
             let rule = match key.as_str() {
                 "modules_to_save" | "trainable_token_indices" | "target_parameters" | "layer_replication" => {
                     "only matrices of low rank are read; train without it, or merge the adapter in Python"
+                }
+                "alora_invocation_tokens" | "arrow_config" | "kasa_config" | "monteclora_config" => {
+                    "only plain LoRA is read"
                 }
                 "rank_pattern" | "alpha_pattern" => "all matrices must have one r and one lora_alpha",
                 "lora_bias" | "fan_in_fan_out" => "only false is read",

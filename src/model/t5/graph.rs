@@ -337,7 +337,7 @@ impl T5Graph {
         let n = self.norm(x, &block.own.norm)?;
         let (k, v) = self.keys_values(&block.own, &n, dropout)?;
         let attended = self.attend(&block.own, &n, &k, &v, scores, dropout)?;
-        let mut x = add(&x, &dropout.apply(&attended)?)?;
+        let mut x = add(x, &dropout.apply(&attended)?)?;
         if let (Some(attention), Some((encoded, mask))) = (&block.cross, cross) {
             let n = self.norm(&x, &attention.norm)?;
             let (k, v) = self.keys_values(attention, encoded, dropout)?;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::batching::batches;
-use super::control::Control;
+use super::control::Steering;
 use super::estimate::Estimate;
 use super::examples::plan_split;
 use super::job::{DONE, MODEL, VERSION, get, in_threads, lock, put, register};
@@ -95,6 +95,9 @@ pub struct UsersProgress {
     /// How long the rest will take at that rate.
     pub eta: Option<Duration>,
 }
+
+/// Steers a job for many users.
+pub type UsersControl = Steering<UsersProgress>;
 
 /// A recipe with its users and its model found, ready to be trained.
 pub struct PreparedUsers {
@@ -188,7 +191,7 @@ pub fn start_users(
     folder: &Path,
     name: Option<&str>,
     workplace: &Workplace,
-    control: &Control<UsersProgress>,
+    control: &UsersControl,
 ) -> Result<UsersOutcome, TrainError> {
     prepared.estimate.check(&prepared.record.recipe)?;
     if let Some(name) = name {
@@ -212,7 +215,7 @@ pub fn start_users(
 pub fn resume_users(
     folder: &Path,
     workplace: &Workplace,
-    control: &Control<UsersProgress>,
+    control: &UsersControl,
     progress: &Progress,
 ) -> Result<UsersOutcome, TrainError> {
     let record: UsersRecord = get(&folder.join(RECORD))?;
@@ -243,7 +246,7 @@ fn work(
     prepared: PreparedUsers,
     folder: &Path,
     workplace: &Workplace,
-    control: &Control<UsersProgress>,
+    control: &UsersControl,
 ) -> Result<UsersOutcome, TrainError> {
     let name = prepared.record.name.clone();
     let outcome = in_threads(workplace, || train_all(&prepared, folder, control))?;
@@ -255,7 +258,7 @@ fn work(
 fn train_all(
     prepared: &PreparedUsers,
     folder: &Path,
-    control: &Control<UsersProgress>,
+    control: &UsersControl,
 ) -> Result<UsersOutcome, TrainError> {
     let PreparedUsers { record, base, cells, lora, .. } = prepared;
     let (recipe, model_folder) = (&record.recipe, folder.join(MODEL));
@@ -398,7 +401,7 @@ impl<'a> Maker<'a> {
 
 /// Tells how far the job is.
 struct Watch<'a> {
-    control: &'a Control<UsersProgress>,
+    control: &'a UsersControl,
     progress: UsersProgress,
     /// Users whose adapters were trained now, and how long that took.
     trained: (usize, Duration),
@@ -407,7 +410,7 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(control: &'a Control<UsersProgress>, total: usize) -> Self {
+    fn new(control: &'a UsersControl, total: usize) -> Self {
         let progress = UsersProgress {
             done: 0,
             total,
