@@ -88,9 +88,9 @@ impl Fields {
         changed
     }
 
-    /// Whether anything that is typed does not count.
-    pub fn has_errors(&self) -> bool {
-        self.0.values().any(|kept| kept.error.is_some())
+    /// The names in settings of fields in which something is typed that does not count.
+    pub fn errors(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter(|(_, kept)| kept.error.is_some()).map(|((_, id), _)| *id)
     }
 
     /// Forgets what is typed: another form is shown.

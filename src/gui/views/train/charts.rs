@@ -164,20 +164,15 @@ fn panel(ui: &mut Ui, curve: &Curve, number: usize, last: &DevScore, height: f32
         plot.mark(ui, place, point, best, &told(evaluation, best, "epoch"));
         if best {
             let at = plot.at(point.0, point.1);
-            let right = at.x > plot.rect().center().x;
-            let (way, align) = match right {
-                true => (-10.0, Align2::RIGHT_CENTER),
-                false => (10.0, Align2::LEFT_CENTER),
+            // Where no line is: over the lowest, under the highest.
+            let (down, align) = match last.metric.higher_is_better() {
+                true => (9.0, Align2::CENTER_TOP),
+                false => (-9.0, Align2::CENTER_BOTTOM),
             };
-            let above = if at.y > plot.rect().center().y { -10.0 } else { 10.0 };
+            let room = plot.rect().x_range().shrink(34.0);
+            let place = pos2(room.clamp(at.x), at.y + down);
             let text = format!("best {:.3}", point.1);
-            ui.painter().text(
-                at + egui::vec2(way, above),
-                align,
-                text,
-                FontId::proportional(11.0),
-                colors.text,
-            );
+            ui.painter().text(place, align, text, FontId::proportional(11.0), colors.text);
         }
     }
 }

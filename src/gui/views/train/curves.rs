@@ -93,7 +93,7 @@ pub(super) fn thinned(points: &[CurvePoint]) -> Curve {
     let steps = points.iter().filter(|point| matches!(point, CurvePoint::Step { .. })).count();
     let each = steps.div_ceil(MOST).max(1);
     let mut curve = Curve { each, pieces: Vec::with_capacity(steps.div_ceil(each)), ..Curve::default() };
-    let memory = 1.0 - 1.0 / (steps / 20).clamp(1, SMOOTHED) as f64;
+    let memory = 1.0 - 1.0 / (steps / 40).clamp(1, SMOOTHED) as f64;
     let mut smooth: Option<f64> = None;
     let (mut count, mut tokens_sum, mut seconds_sum) = (0, 0.0, 0.0);
     for point in points {

@@ -300,7 +300,9 @@ impl Jobs {
                         let (icon, color, words) = standing(ui, line, shared);
                         ui.spacing_mut().item_spacing.x = 6.0;
                         ui.label(egui::RichText::new(icon).color(color));
-                        kit::cut(ui, words);
+                        // The head tells the rest.
+                        let short = words.split_once(", saved").map_or(words.as_str(), |(short, _)| short);
+                        kit::cut(ui, short);
                     });
                     let response = row.response();
                     let words = format!("Look at {}", called(line));
@@ -335,8 +337,8 @@ fn standing(ui: &Ui, line: &Line, shared: &Shared) -> (&'static str, egui::Color
         _ if shared.trainings.has(&line.job.folder) => (icons::CLOCK, colors.weak, "waiting".to_owned()),
         Standing::AtWork => (icons::PLAY, colors.text, "in another program".to_owned()),
         Standing::BrokenOff { step } => {
-            let words = format!("broken off, saved at step {} of {}", step, line.job.record.steps);
-            (icons::PAUSE, colors.warning, words)
+            let (step, steps) = (kit::count(*step), kit::count(line.job.record.steps));
+            (icons::PAUSE, colors.warning, format!("broken off, saved at step {step} of {steps}"))
         }
         Standing::Done(_) if line.model.is_none() => {
             (icons::WARNING, colors.warning, "done, not registered".to_owned())

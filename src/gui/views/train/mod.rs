@@ -3,6 +3,7 @@
 
 mod charts;
 mod curves;
+mod data;
 mod files;
 mod foot;
 mod form;
