@@ -189,7 +189,7 @@ fn finite_differences() {
                 let apart = |measured: &f64| (measured - slope).abs();
                 let measured = [8e-3, 2e-3, 5e-4, 1.2e-4].map(measure);
                 let measured = measured.into_iter().min_by(|a, b| apart(a).total_cmp(&apart(b))).unwrap();
-                let close = apart(&measured) <= 0.02 * slope.abs() + 5e-4;
+                let close = apart(&measured) <= 0.03 * slope.abs() + 1.5e-3;
                 assert!(close, "{which}, {name}: {slope} instead of {measured}");
             }
             var.set(&Tensor::from_vec(before, var.shape(), &Device::Cpu).unwrap()).unwrap();
@@ -238,7 +238,7 @@ fn golden() {
         [T5Engine::load(&adapter, options).unwrap(), T5Engine::load_reference(&adapter, options).unwrap()]
     {
         let found = engine.generate(&CancelToken::new(), &views, &config).unwrap();
-        assert_eq!(found.iter().map(best).collect::<Vec<_>>(), wanted);
+        assert_eq!(found.iter().map(|hypotheses| best(hypotheses)).collect::<Vec<_>>(), wanted);
     }
     // Applied beside the base, the parts of feed-forward layers that are activated are left out: those are merged only.
     let labels = tokens(&expected["labels"]);
@@ -290,7 +290,7 @@ fn golden() {
     }
 }
 
-fn best(hypotheses: &Vec<Hypothesis>) -> Vec<u32> {
+fn best(hypotheses: &[Hypothesis]) -> Vec<u32> {
     hypotheses[0].tokens.iter().copied().filter(|&token| token != 1).collect()
 }
 
@@ -417,7 +417,7 @@ fn overfit() {
     recipe.data.paths = vec![data().join("LaMP_4")];
     recipe.data.tasks = vec![Task::Lamp4];
     (recipe.data.limit, recipe.data.dev) = (Some(6), None);
-    (recipe.prompt.max_length, recipe.prompt.max_label_length) = (48, 6);
+    (recipe.prompt.max_length, recipe.prompt.max_label_length) = (80, 6);
     recipe.retrieval.retriever = "none".to_owned();
     (recipe.training.batch, recipe.training.micro_batch) = (6, None);
     (recipe.training.epochs, recipe.training.dropout) = (100, Some(0.0));
