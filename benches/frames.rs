@@ -21,9 +21,11 @@ use egui_kittest::Harness;
 use lamplight::gui::App;
 use lamplight::gui::command::{Command, Inspection, Screen};
 use lamplight::gui::memory::Memory;
+use lamplight::lamp::{Setting, Task};
 use lamplight::record::RunId;
 use lamplight::run::Places;
 use lamplight::store::Store;
+use lamplight::train::{CurvePoint, DevScore, Evaluation, JobRecord, TrainRecipe};
 
 #[path = "support/many.rs"]
 mod many;
@@ -52,6 +54,7 @@ fn main() {
         memory: None,
     };
     many::fill(&places.store, rows, 1500);
+    training(&places.models);
     let done = Arc::new(AtomicBool::new(false));
     let writer = std::thread::spawn({
         let (path, done) = (places.store.clone(), Arc::clone(&done));
@@ -102,6 +105,46 @@ fn main() {
         "memory {} MB at most",
         support::peak_rss_mb().map_or_else(|| "?".to_owned(), |mb| mb.to_string())
     );
+}
+
+/// A training of many steps that was broken off.
+fn training(models: &std::path::Path) {
+    let job = models.join("training").join("long");
+    std::fs::create_dir_all(&job).unwrap();
+    let record = JobRecord {
+        version: 1,
+        program: "bench".to_owned(),
+        name: Some("long".to_owned()),
+        recipe: TrainRecipe::default(),
+        model_fingerprint: String::new(),
+        examples: String::new(),
+        train_examples: 16_000,
+        dev_samples: 100,
+        steps: 40_000,
+    };
+    std::fs::write(job.join("job.json"), serde_json::to_vec(&record).unwrap()).unwrap();
+    let mut curve = Vec::new();
+    for step in 1..=20_000_u64 {
+        let point = CurvePoint::Step {
+            step,
+            epoch: step as f64 / 200.0,
+            loss: 0.5 + 4.0 * (-(step as f64) / 3e3).exp() + (step % 17) as f64 * 0.02,
+            rate: 5e-5,
+            gradient_norm: 1.0,
+            tokens: 4_000,
+            seconds: 0.5,
+        };
+        curve.push(serde_json::to_string(&point).unwrap());
+        if step % 200 == 0 {
+            let (task, setting, metric) = (Task::Lamp3, Setting::User, Task::Lamp3.primary_metric());
+            let value = 1.0 / step as f64;
+            let scores = vec![DevScore { task, setting, metric, value, samples: 100 }];
+            let dev =
+                CurvePoint::Dev(Evaluation { step, epoch: step / 200, scores, value: 1.0 - value / 4.0 });
+            curve.push(serde_json::to_string(&dev).unwrap());
+        }
+    }
+    std::fs::write(job.join("curve.jsonl"), curve.join("\n") + "\n").unwrap();
 }
 
 /// Writes rows of another run, as a model that answers would.

@@ -666,6 +666,8 @@ fn command() {
     let told: serde_json::Value = serde_json::from_slice(&dry.stdout).unwrap();
     assert_eq!((told["train_examples"].as_u64(), told["steps"].as_u64()), (Some(9), Some(10)));
     assert_eq!(told["recipe"]["prompt"]["max_length"], 512);
+    let expected = |what: &str| told["expected"][what].as_f64().unwrap();
+    assert!(["tokens_per_s", "training_s", "evaluation_s"].into_iter().all(|what| expected(what) > 0.0));
     assert!(!place.path("models").join("training").exists());
     let printed = run(&["--print-recipe", "--epochs", "7", "--learning-rate", "0.001"]);
     assert!(text(&printed).contains("epochs = 7") && text(&printed).contains("learning_rate = 0.001"));

@@ -45,9 +45,12 @@ fn the_palette_finds_a_screen_by_a_few_letters() {
 fn shortcuts_lead_to_every_screen() {
     let mut window = Window::new();
     window.wait("Run the sample benchmark");
-    for (key, screen) in
-        [(Key::Num1, Screen::Data), (Key::Num5, Screen::Experiment), (Key::Num9, Screen::Settings)]
-    {
+    for (key, screen) in [
+        (Key::Num1, Screen::Data),
+        (Key::Num5, Screen::Experiment),
+        (Key::Num9, Screen::Train),
+        (Key::Comma, Screen::Settings),
+    ] {
         window.harness.key_press_modifiers(Modifiers::COMMAND, key);
         window.until(screen.name(), |window| window.harness.state().screen() == screen);
     }

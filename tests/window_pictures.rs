@@ -11,10 +11,11 @@ use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{SnapshotOptions, image_snapshot_options};
 use lamplight::gui::command::{Command, Screen};
 use lamplight::gui::memory::Memory;
-use lamplight::lamp::Task;
+use lamplight::lamp::{Setting, Task};
 use lamplight::record::RunStatus;
 use lamplight::run::Experiment;
 use lamplight::run::experiment::{DataSettings, ModelSettings};
+use lamplight::train::{CurvePoint, DevScore, Evaluation, JobRecord, Preset};
 use tempfile::TempDir;
 use window::Window;
 
@@ -100,4 +101,65 @@ fn a_table_and_charts_of_results() {
     window.click("Charts");
     window.wait_for("Scores by method");
     compare(&mut window, "charts_light");
+}
+
+/// A training that was broken off in its fourth epoch.
+fn broken_off(models: &std::path::Path) {
+    let job = models.join("training").join("stars");
+    std::fs::create_dir_all(job.join("state-0000000350")).unwrap();
+    let mut recipe = Preset::Official.recipe();
+    recipe.model = "flan-t5-small".to_owned();
+    (recipe.data.tasks, recipe.data.settings) = (vec![Task::Lamp3], vec![Setting::User]);
+    (recipe.retrieval.retriever, recipe.retrieval.k) = ("bm25".to_owned(), 4);
+    let record = JobRecord {
+        version: 1,
+        program: "test".to_owned(),
+        name: Some("stars".to_owned()),
+        recipe,
+        model_fingerprint: String::new(),
+        examples: String::new(),
+        train_examples: 1600,
+        dev_samples: 200,
+        steps: 1000,
+    };
+    std::fs::write(job.join("job.json"), serde_json::to_vec(&record).unwrap()).unwrap();
+    let mut lines = Vec::new();
+    for step in 1..=360_u64 {
+        let point = CurvePoint::Step {
+            step,
+            epoch: step as f64 / 100.0,
+            loss: 0.6 + 3.0 * (-(step as f64) / 60.0).exp() + (step * 7 % 13) as f64 * 0.03,
+            rate: 4e-5,
+            gradient_norm: 1.5,
+            tokens: 4_000,
+            seconds: 2.0,
+        };
+        lines.push(serde_json::to_string(&point).unwrap());
+        if step % 100 == 0 {
+            let (task, setting, metric) = (Task::Lamp3, Setting::User, Task::Lamp3.primary_metric());
+            let value = [0.61, 0.42, 0.45][step as usize / 100 - 1];
+            let scores = vec![DevScore { task, setting, metric, value, samples: 200 }];
+            let dev = Evaluation { step, epoch: step / 100, scores, value: 1.0 - value / 4.0 };
+            lines.push(serde_json::to_string(&CurvePoint::Dev(dev)).unwrap());
+        }
+    }
+    let path = job.join("curve.jsonl");
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    // So that the picture tells the same day whenever it is drawn.
+    let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_780_000_000);
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(then).unwrap();
+}
+
+#[test]
+fn a_training_and_its_curves() {
+    for (theme, name) in [(Theme::Dark, "train_dark"), (Theme::Light, "train_light")] {
+        let (_folder, mut window) = opened(theme);
+        broken_off(&window.places().models.clone());
+        window.push(Command::Go(Screen::Train));
+        window.wait_for("No T5 model is installed");
+        window.wait("LaMP-7");
+        window.wait_for("Loss over 360 steps");
+        window.wait_for("After epoch 2, step 200: MAE 0.420 (best)");
+        compare(&mut window, name);
+    }
 }

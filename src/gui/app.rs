@@ -21,6 +21,7 @@ use super::views::results::ResultsView;
 use super::views::retriever::RetrieverView;
 use super::views::runs::RunsView;
 use super::views::settings::SettingsView;
+use super::views::train::TrainView;
 use super::views::welcome::WelcomeView;
 use super::views::{Cx, View};
 use super::{frame, theme};
@@ -30,6 +31,8 @@ use crate::run::{Experiment, Places};
 
 /// How long closing waits for what is at work.
 const CLOSING: Duration = Duration::from_secs(5);
+/// How long closing waits for a training to save itself: a step of it may take long, and much may have been learned.
+const SAVING: Duration = Duration::from_secs(20);
 /// What has changed is remembered after so long.
 const REMEMBER: Duration = Duration::from_millis(700);
 
@@ -45,6 +48,7 @@ pub(super) struct Views {
     runs: RunsView,
     pub(super) results: ResultsView,
     inspect: InspectView,
+    train: TrainView,
     settings: SettingsView,
 }
 
@@ -60,6 +64,7 @@ impl Views {
             runs: RunsView::new(memory),
             results: ResultsView::new(memory),
             inspect: InspectView::new(memory),
+            train: TrainView::new(memory),
             settings: SettingsView::new(memory),
         }
     }
@@ -75,6 +80,7 @@ impl Views {
             Screen::Runs => &self.runs,
             Screen::Results => &self.results,
             Screen::Inspect => &self.inspect,
+            Screen::Train => &self.train,
             Screen::Settings => &self.settings,
         }
     }
@@ -90,6 +96,7 @@ impl Views {
             Screen::Runs => &mut self.runs,
             Screen::Results => &mut self.results,
             Screen::Inspect => &mut self.inspect,
+            Screen::Train => &mut self.train,
             Screen::Settings => &mut self.settings,
         }
     }
@@ -167,9 +174,19 @@ impl App {
         }
         self.shared.logic(ctx, &self.watch);
         let (places, threads) = (self.shared.places.clone(), self.shared.threads);
-        if let Some(finished) = self.shared.runner.logic(ctx, &places, threads) {
+        let (runner, trainings) = (&self.shared.runner, &self.shared.trainings);
+        // Who has waited longer is next, and one alone computes.
+        let (run, training) = (runner.waits_since(), trainings.waits_since());
+        let run_first = training.is_none_or(|training| run.is_some_and(|run| run < training));
+        let may_run = trainings.at_work().is_none() && run_first;
+        let may_train = runner.active().is_none() && !run_first;
+        if let Some(finished) = self.shared.runner.logic(ctx, &places, threads, may_run) {
             let toast = frame::told_end(finished);
             self.commands.push(Command::Toast(toast));
+        }
+        if let Some(ended) = self.shared.trainings.logic(ctx, &places, threads, may_train) {
+            self.commands.push(Command::Toast(frame::told_training(ended)));
+            self.commands.push(Command::ReloadModels);
         }
         for screen in std::iter::once(Screen::Welcome).chain(Screen::RAIL) {
             let shown = screen == self.screen;
@@ -299,6 +316,14 @@ impl App {
             }
             Command::Pause(paused) => self.shared.runner.pause(paused),
             Command::Cancel(id) => self.shared.runner.cancel(id),
+            Command::Train { recipe, name } => {
+                self.shared.trainings.begin(name, recipe, &self.shared.workplace);
+                self.screen = Screen::Train;
+            }
+            Command::ResumeTraining { name, folder } => self.shared.trainings.go_on(name, folder),
+            Command::PauseTraining(paused) => self.shared.trainings.pause(paused),
+            Command::FinishTraining => self.shared.trainings.finish(),
+            Command::CancelTraining(id) => self.shared.trainings.cancel(id),
             Command::DeleteRuns(_) | Command::Inspect(_) | Command::ShowResults(_) => {
                 self.hand_on(command);
             }
@@ -398,6 +423,7 @@ impl App {
     /// Ends what is at work and remembers the rest.
     pub fn close(&mut self) {
         self.shared.runner.close(CLOSING);
+        self.shared.trainings.close(SAVING);
         let memory = self.gather();
         if let Some(folder) = &self.shared.places.memory {
             let _ = memory.write(folder);

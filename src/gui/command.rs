@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::dataset::Dataset;
 use crate::record::RunId;
 use crate::run::{Experiment, Settings};
+use crate::train::TrainRecipe;
 
 /// The screens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -27,13 +28,15 @@ pub enum Screen {
     Results,
     /// Single samples.
     Inspect,
+    /// Models fine-tuned.
+    Train,
     /// Folders, theme, store, about.
     Settings,
 }
 
 impl Screen {
     /// Those of the rail, in its order.
-    pub const RAIL: [Self; 9] = [
+    pub const RAIL: [Self; 10] = [
         Self::Data,
         Self::Model,
         Self::Retriever,
@@ -42,6 +45,7 @@ impl Screen {
         Self::Runs,
         Self::Results,
         Self::Inspect,
+        Self::Train,
         Self::Settings,
     ];
 
@@ -57,6 +61,7 @@ impl Screen {
             Self::Runs => "Runs",
             Self::Results => "Results",
             Self::Inspect => "Inspect",
+            Self::Train => "Train",
             Self::Settings => "Settings",
         }
     }
@@ -245,6 +250,26 @@ pub enum Command {
     Pause(bool),
     /// Ends what is running, or takes it from the queue, by its number in the window.
     Cancel(u64),
+    /// Puts a training at the end of the queue; its result gets the name.
+    Train {
+        /// All that decides the result.
+        recipe: Box<TrainRecipe>,
+        /// What the result is called.
+        name: String,
+    },
+    /// Puts a training that was broken off at the end of the queue.
+    ResumeTraining {
+        /// What the result is called.
+        name: String,
+        /// The job's folder.
+        folder: PathBuf,
+    },
+    /// Lets the training rest, or go on.
+    PauseTraining(bool),
+    /// Ends the training for good, with the best weights so far.
+    FinishTraining,
+    /// Has a training save itself and stop, or takes it from the queue, by its number in the window.
+    CancelTraining(u64),
     /// Deletes runs from the store.
     DeleteRuns(Vec<RunId>),
 

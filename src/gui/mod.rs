@@ -16,11 +16,14 @@ mod launch;
 pub mod loadable;
 pub mod memory;
 pub mod preview;
+mod retrievers;
 pub mod runner;
 pub mod shared;
 mod store_watch;
 pub mod theme;
+pub mod trainings;
 pub mod views;
+mod words;
 
 pub use app::App;
 pub use launch::{LaunchError, open};

@@ -10,7 +10,8 @@ use super::draft::Draft;
 use super::loadable::Loadable;
 use super::runner::Runner;
 use super::store_watch::StoreWatch;
-use crate::dataset::{Catalog, OpenOptions};
+use super::trainings::Trainings;
+use crate::dataset::{Catalog, Dataset, DatasetId, OpenOptions};
 use crate::model::registry::Entry;
 use crate::record::{RunId, RunRecord, RunStatus};
 use crate::run::{Experiment, Places, Workplace};
@@ -46,6 +47,8 @@ pub struct Shared {
     pub draft: Draft,
     /// What is being run.
     pub runner: Runner,
+    /// What is being trained.
+    pub trainings: Trainings,
     /// What the store holds.
     pub store: Arc<Snapshot>,
     /// Messages of this session, oldest first.
@@ -69,6 +72,7 @@ impl Shared {
             sample: None,
             draft,
             runner: Runner::default(),
+            trainings: Trainings::default(),
             store: Arc::default(),
             messages: Vec::new(),
         }
@@ -82,6 +86,20 @@ impl Shared {
     /// The datasets that are open, once they are read.
     pub fn catalog(&self) -> Option<&Arc<Catalog>> {
         self.catalog.value()
+    }
+
+    /// Which datasets are open below some paths, each once.
+    pub fn datasets_under<'p>(&self, paths: impl IntoIterator<Item = &'p PathBuf>) -> Vec<DatasetId> {
+        let Some(catalog) = self.catalog() else { return Vec::new() };
+        let paths: Vec<&PathBuf> = paths.into_iter().collect();
+        let below = |dataset: &&Dataset| {
+            let files = dataset.files();
+            files.first().is_some_and(|file| paths.iter().any(|path| file.location.file.starts_with(path)))
+        };
+        let mut all: Vec<DatasetId> = catalog.datasets.iter().filter(below).map(Dataset::id).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Stored experiments of which runs were broken off, and are nobody's work now.
@@ -145,7 +163,7 @@ impl Shared {
 }
 
 /// Whether two opened datasets are of the same questions file.
-pub fn same_questions(one: &crate::dataset::Dataset, other: &crate::dataset::Dataset) -> bool {
+pub fn same_questions(one: &Dataset, other: &Dataset) -> bool {
     one.id() == other.id()
         && one.files().first().map(|file| &file.location) == other.files().first().map(|file| &file.location)
 }

@@ -38,6 +38,13 @@ pub(super) struct State {
     pub ended: Option<super::trainer::Ended>,
 }
 
+/// After how many steps a job's newest checkpoint was written; 0 without one.
+pub fn newest_step(folder: &Path) -> u64 {
+    let names = Folder(folder.to_owned()).names();
+    let steps = names.iter().filter(|name| is_whole(name, BEFORE_STEP));
+    steps.filter_map(|name| name.strip_prefix(BEFORE_STEP)?.parse().ok()).max().unwrap_or(0)
+}
+
 /// The folder of a job.
 #[derive(Debug)]
 pub(super) struct Folder(pub PathBuf);

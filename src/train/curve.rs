@@ -1,7 +1,7 @@
 //! A job's curves: a file with a line of JSON for each step and each evaluation.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::TrainError;
 use super::trainer::Evaluation;
 use crate::whole_file::WholeFile;
+
+/// The curve's file in a job's folder.
+pub(super) const FILE: &str = "curve.jsonl";
 
 /// A line of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +54,67 @@ impl CurvePoint {
 pub fn read_curve(path: &Path) -> Result<Vec<CurvePoint>, TrainError> {
     let text = fs::read(path).map_err(|source| TrainError::read(path, source))?;
     Ok(text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+/// Reads a curve that grows: each time only what is new. Where the file was cut back, from its beginning.
+#[derive(Debug)]
+pub struct CurveReader {
+    path: PathBuf,
+    points: Vec<CurvePoint>,
+    /// Bytes before the last line that was read.
+    before: u64,
+    /// That line: it tells whether the file is still the same.
+    last: Vec<u8>,
+}
+
+impl CurveReader {
+    /// The curve of a job's folder. Nothing is read yet.
+    pub fn new(job: &Path) -> Self {
+        Self { path: job.join(FILE), points: Vec::new(), before: 0, last: Vec::new() }
+    }
+
+    /// The points so far.
+    pub fn points(&self) -> &[CurvePoint] {
+        &self.points
+    }
+
+    /// Reads what is new; tells whether there was anything. No file is an empty curve.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn read_on(&mut self) -> Result<bool, TrainError> {
+        let before = self.points.len();
+        if self.take()? {
+            return Ok(self.points.len() != before);
+        }
+        // The job went on from a checkpoint before what is known.
+        *self =
+            Self { path: std::mem::take(&mut self.path), points: Vec::new(), before: 0, last: Vec::new() };
+        self.take()?;
+        Ok(true)
+    }
+
+    /// Takes new lines; tells whether they follow the ones before.
+    fn take(&mut self) -> Result<bool, TrainError> {
+        let failed = |source| TrainError::read(&self.path, source);
+        let mut file = match fs::File::open(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self.points.is_empty()),
+            file => file.map_err(failed)?,
+        };
+        file.seek(SeekFrom::Start(self.before)).map_err(failed)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(failed)?;
+        // The last line may be half written.
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let Some(new) = text[..whole].strip_prefix(self.last.as_slice()) else { return Ok(false) };
+        let lines = new.split_inclusive(|byte| *byte == b'\n');
+        self.points.extend(lines.filter_map(|line| serde_json::from_slice::<CurvePoint>(line).ok()));
+        if let Some(last) = new.split_inclusive(|byte| *byte == b'\n').next_back() {
+            self.before += (whole - last.len()) as u64;
+            self.last = last.to_vec();
+        }
+        Ok(true)
+    }
 }
 
 /// Writes a curve line by line.
@@ -112,5 +176,40 @@ mod tests {
         assert_eq!(read_curve(&path).unwrap().len(), 4);
         Curve::open(path.clone(), 2).unwrap().add(&step(3)).unwrap();
         assert_eq!(read_curve(&path).unwrap(), [step(1), step(2), dev, step(3)]);
+    }
+
+    #[test]
+    fn a_growing_curve_is_read_on_and_a_cut_one_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let mut reader = CurveReader::new(folder.path());
+        assert!(!reader.read_on().unwrap());
+        let step = |step, loss| CurvePoint::Step {
+            step,
+            epoch: 0.5,
+            loss,
+            rate: 1e-4,
+            gradient_norm: 1.0,
+            tokens: 9,
+            seconds: 0.1,
+        };
+        let curve = Curve::open(path.clone(), 0).unwrap();
+        for number in 1..=3 {
+            curve.add(&step(number, 2.0)).unwrap();
+        }
+        assert!(reader.read_on().unwrap());
+        assert!(!reader.read_on().unwrap());
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"step\": 4, \"lo").unwrap();
+        assert!(!reader.read_on().unwrap());
+        assert_eq!(reader.points().len(), 3);
+        // The job goes on from its second step, with other losses, and gets further than before.
+        let curve = Curve::open(path, 2).unwrap();
+        for number in 3..=6 {
+            curve.add(&step(number, 1.0)).unwrap();
+        }
+        assert!(reader.read_on().unwrap());
+        let expected: Vec<CurvePoint> =
+            (1..=6).map(|number| step(number, if number > 2 { 1.0 } else { 2.0 })).collect();
+        assert_eq!(reader.points(), expected);
     }
 }

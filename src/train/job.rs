@@ -18,7 +18,7 @@ use crate::model::lora::home;
 use crate::model::registry::EncoderDefaults;
 use crate::model::t5::{open, parameters};
 use crate::model::{DeviceChoice, GenerationConfig, HfTokenizer, ModelError, RECIPE, free_memory};
-use crate::run::{CellModel, Workplace};
+use crate::run::{Cell, CellModel, Workplace};
 use crate::whole_file::WholeFile;
 
 /// The form of jobs that this program writes.
@@ -26,6 +26,7 @@ pub(super) const VERSION: u32 = 1;
 pub(super) const RECORD: &str = "job.json";
 pub(super) const DONE: &str = "done.json";
 pub(super) const MODEL: &str = "model";
+const LOCK: &str = "lock";
 
 /// What does not change the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,9 +101,9 @@ pub struct Prepared {
     /// What should be known before it begins.
     pub notes: Vec<String>,
     /// The model's folder.
-    base: PathBuf,
-    generation: GenerationConfig,
-    dropout: f32,
+    pub(super) base: PathBuf,
+    pub(super) generation: GenerationConfig,
+    pub(super) dropout: f32,
 }
 
 /// Finds data and model of a recipe and makes the prompts. Nothing is written.
@@ -115,6 +116,17 @@ pub fn prepare(
     cancel: &CancelToken,
     progress: &Progress,
 ) -> Result<Prepared, TrainError> {
+    look(recipe, None, workplace, cancel, progress)
+}
+
+/// [`prepare`] with the prompts of so many samples of each dataset at most, spread over it; what is written down counts all.
+pub(super) fn look(
+    recipe: &TrainRecipe,
+    most: Option<usize>,
+    workplace: &Workplace,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<Prepared, TrainError> {
     recipe.check()?;
     let data = &recipe.data;
     let train = plan_train(recipe, workplace, cancel, progress)?;
@@ -123,9 +135,15 @@ pub fn prepare(
     let mut notes: Vec<String> = train.notes.iter().map(ToString::to_string).collect();
     notes.extend(dev.iter().flat_map(|plan| &plan.notes).map(ToString::to_string));
     notes.dedup();
-    let dev = dev.map(|plan| plan.cells).unwrap_or_default();
+    let (mut train, mut dev) = (train.cells, dev.map(|plan| plan.cells).unwrap_or_default());
+    let (all, all_dev) = (samples(&train), samples(&dev));
+    if let Some(most) = most {
+        for cell in train.iter_mut().chain(&mut dev) {
+            cell.positions = spread(&cell.positions, most).into();
+        }
+    }
     let family = || TrainError::Family { model: recipe.model.clone() };
-    let first = train.cells.first().ok_or_else(family)?;
+    let first = train.first().ok_or_else(family)?;
     let CellModel::Load { path: base, .. } = &first.model else { return Err(family()) };
     if !base.is_dir() {
         return Err(family());
@@ -137,7 +155,7 @@ pub fn prepare(
         lora.matrices(&config)?;
     }
     let tokenizer = HfTokenizer::from_folder(&home(base)?).map_err(ModelError::from)?;
-    let examples = collect(recipe, &train.cells, &dev, &tokenizer, workplace, cancel, progress)?;
+    let examples = collect(recipe, &train, &dev, &tokenizer, workplace, cancel, progress)?;
     let longest = |length: fn(&super::Example) -> usize| examples.train.iter().map(length).max().unwrap_or(0);
     let (prompt, label) = (longest(|example| example.prompt.len()), longest(|example| example.labels.len()));
     let training = &recipe.training;
@@ -169,7 +187,7 @@ pub fn prepare(
             notes.push(format!("{number} of {} {what}", examples.train.len()));
         }
     }
-    let steps = training.epochs * examples.train.len().div_ceil(training.batch) as u64;
+    let steps = training.epochs * all.div_ceil(training.batch) as u64;
     Ok(Prepared {
         record: JobRecord {
             version: VERSION,
@@ -178,8 +196,8 @@ pub fn prepare(
             recipe,
             model_fingerprint: first.spec.model.fingerprint.clone(),
             examples: examples.digest(),
-            train_examples: examples.train.len(),
-            dev_samples: examples.dev_samples(),
+            train_examples: all,
+            dev_samples: all_dev,
             steps,
         },
         estimate,
@@ -189,6 +207,16 @@ pub fn prepare(
         dropout: training.dropout.unwrap_or(config.dropout),
         examples,
     })
+}
+
+fn samples(cells: &[Cell]) -> usize {
+    cells.iter().map(|cell| cell.positions.len()).sum()
+}
+
+/// So many of all at most, as far from each other as possible.
+fn spread(all: &[u32], most: usize) -> Vec<u32> {
+    let count = all.len().min(most.max(1));
+    (0..count).map(|number| all[number * all.len() / count]).collect()
 }
 
 impl Prepared {
@@ -325,12 +353,7 @@ fn work(
     };
     let folder = &options.folder;
     let train = || -> Result<Outcome, TrainError> {
-        let model = match &recipe.lora {
-            None => T5FineTuning::load(&base, examples, dev)?,
-            Some(lora) => T5FineTuning::load_adapter(&base, examples, dev, lora, training.seed)?,
-        };
-        let checkpointing = training.gradient_checkpointing.unwrap_or_default();
-        let model = model.computing(training.precision, checkpointing).even(training.even);
+        let model = load(recipe, &base, examples, dev)?;
         let mut trainer = Trainer::new(model, plan, folder, control)?;
         let ended = trainer.run()?;
         conclude(&trainer, ended, &record, folder)
@@ -338,6 +361,22 @@ fn work(
     let outcome = in_threads(workplace, train)?;
     register(&outcome.model, outcome.name.as_deref(), workplace, control.cancel())?;
     Ok(outcome)
+}
+
+/// Loads what a recipe trains.
+pub(super) fn load(
+    recipe: &TrainRecipe,
+    base: &Path,
+    examples: Examples,
+    dev: DevOptions,
+) -> Result<T5FineTuning, TrainError> {
+    let training = &recipe.training;
+    let model = match &recipe.lora {
+        None => T5FineTuning::load(base, examples, dev)?,
+        Some(lora) => T5FineTuning::load_adapter(base, examples, dev, lora, training.seed)?,
+    };
+    let checkpointing = training.gradient_checkpointing.unwrap_or_default();
+    Ok(model.computing(training.precision, checkpointing).even(training.even))
 }
 
 /// Does something with as many threads as a workplace has.
@@ -416,12 +455,26 @@ pub(super) fn get<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Trai
 
 /// Keeps other programs from the same job while the lock is held.
 pub(super) fn lock(folder: &Path) -> Result<File, TrainError> {
-    let path = folder.join("lock");
+    let path = folder.join(LOCK);
     let failed = |source| TrainError::write(&path, source);
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(TrainError::Busy { path: folder.to_owned() }),
-        // Some network file systems have no locks; jobs run there all the same.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            // One who only looks whether someone works on it holds it for a moment.
+            Err(TryLockError::WouldBlock) if tries < 10 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => return Err(TrainError::Busy { path: folder.to_owned() }),
+            // Some network file systems have no locks; jobs run there all the same.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
+        }
     }
+}
+
+/// Whether a program works on the job.
+pub(super) fn is_held(folder: &Path) -> bool {
+    let file = File::open(folder.join(LOCK));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

@@ -19,7 +19,9 @@ mod estimate;
 mod examples;
 mod fresh;
 mod job;
+mod kept;
 mod lora;
+mod measure;
 mod optimizer;
 mod recipe;
 mod schedule;
@@ -29,8 +31,9 @@ mod trainer;
 mod users;
 
 pub use batching::{batches, step_seed};
+pub use checkpoint::newest_step;
 pub use control::{Control, Phase, Steering, TrainProgress};
-pub use curve::{CurvePoint, read_curve};
+pub use curve::{CurvePoint, CurveReader, read_curve};
 pub use denoise::{DenoiseRecipe, denoise};
 pub use encoder::{EncoderRecipe, fresh_encoder, train_encoder};
 pub use error::TrainError;
@@ -38,7 +41,9 @@ pub use estimate::Estimate;
 pub use examples::{DevSample, Example, Examples};
 pub use fresh::fresh_t5;
 pub use job::{JobOptions, JobRecord, Outcome, Prepared, prepare, resume, start};
+pub use kept::{KeptJob, Standing, jobs_folder, kept_jobs, registered, throw_away};
 pub use lora::merge;
+pub use measure::{Expected, Sketch, sketch};
 pub use optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
 pub use recipe::{
     DataRecipe, EvaluationRecipe, LORA_TARGETS, LoopRecipe, LoraRecipe, OptimizerRecipe, Preset,

@@ -10,7 +10,7 @@ use super::TrainError;
 use super::batching::{batches, step_seed};
 use super::checkpoint::{Folder, State};
 use super::control::{Control, LOOK, Phase, TrainProgress};
-use super::curve::{Curve, CurvePoint};
+use super::curve::{Curve, CurvePoint, FILE};
 use super::optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
 use super::schedule::Schedule;
 use crate::jobs::CancelToken;
@@ -211,7 +211,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         let folder = Folder(folder.to_owned());
         let mut optimizer = AdamW::new(model.parameters(), plan.adamw)?;
         let state = folder.load(model.parameters(), &mut optimizer)?.unwrap_or_default();
-        let curve = Curve::open(folder.0.join("curve.jsonl"), state.step)?;
+        let curve = Curve::open(folder.0.join(FILE), state.step)?;
         let per_epoch = model.lengths().len().div_ceil(plan.batch.max(1)) as u64;
         Ok(Self {
             model,

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import time
 
@@ -32,11 +33,45 @@ def main():
         folder = pathlib.Path(folder)
         environment = dict(os.environ, LAMPLIGHT_CACHE_DIR=str(folder / "cache"), LAMPLIGHT_MODELS=str(folder / "models"))
         subprocess.run([program, "demo", "--out", folder, "--quiet"], env=environment, check=True, stdout=subprocess.DEVNULL)
+        tiny = tiny_model(folder / "tiny")
+        run = lambda *words: subprocess.run([program, *map(str, words)], env=environment, check=True, capture_output=True)
+        run("models", "add", tiny, "--name", "tiny")
+        learn = ("--data", data[0], "--task", "LaMP-3", "--setting", "user", "--retriever", "bm25", "--limit", 40)
+        run("train", "--model", "tiny", *learn, "--epochs", 8, "--batch", 8, "--dev-limit", 12, "--max-length", 64,
+            "--max-new-tokens", 3, "--learning-rate", 5e-3, "--name", "before")
         for theme in ("Light", "Dark"):
             for name, (width, height, scale) in SIZES.items():
                 with driver.Display(width, height) as display:
                     empty(program, display, folder / f"empty-{theme}-{name}", scale, theme, arguments.out, name)
                     filled(program, display, folder, scale, theme, arguments.out, name, data)
+
+
+def tiny_model(folder):
+    """A T5 model that is trained in no time, with a token for each printable character."""
+    source = pathlib.Path(__file__).parents[1] / "data" / "t5" / "v11_micro"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(source / name, folder / name)
+    names = ["<pad>", "</s>", "<unk>", "\u2581", *map(chr, range(ord("!"), ord("~") + 1))]
+    kind = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    space = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
+    text, end = {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}
+    tokenizer = {
+        "version": "1.0", "truncation": None, "padding": None, "normalizer": None,
+        "added_tokens": [{"id": number, "content": names[number], **kind} for number in range(3)],
+        "pre_tokenizer": space, "decoder": space,
+        "post_processor": {
+            "type": "TemplateProcessing", "single": [text, end], "pair": [text, end],
+            "special_tokens": {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}},
+        },
+        "model": {
+            "type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None,
+            "end_of_word_suffix": None, "fuse_unk": True, "byte_fallback": False, "ignore_merges": False,
+            "vocab": {name: number for number, name in enumerate(names)}, "merges": [],
+        },
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    return folder
 
 
 def remember(folder, **what):
@@ -63,7 +98,8 @@ def empty(program, display, folder, scale, theme, out, size):
     window = driver.Window(program, display, folder, scale)
     camera = Camera(window, out, theme, size)
     camera("welcome")
-    for number, name in enumerate(("data", "model", "retriever", "prompt", "experiment", "runs", "results", "inspect"), 1):
+    screens = ("data", "model", "retriever", "prompt", "experiment", "runs", "results", "inspect", "train")
+    for number, name in enumerate(screens, 1):
         window.key(f"ctrl+{number}", wait=0.8)
         camera(f"{name}-empty")
     window.close()
@@ -75,7 +111,18 @@ def filled(program, display, folder, scale, theme, out, size, data):
         'name = "Sample benchmark"\n[[data]]\npaths = [%s]\nsplit = "test"\n[[models]]\nname = "baseline:nearest"\n'
         '[retrieval]\nretrievers = ["none", "random", "bm25", "recency"]\nk = [1, 4]\n' % json.dumps(str(data[0]))
     )
-    remember(folder, theme=theme, data=[str(path) for path in data], draft=draft, screen="Data")
+    recipe = {
+        "model": "tiny",
+        "data": {"tasks": ["LaMP-3"], "settings": ["user"], "dev_limit": 12},
+        "retrieval": {"retriever": "bm25", "k": 1},
+        "prompt": {"max_length": 96},
+        "training": {"epochs": 100, "batch": 8},
+        "evaluation": {"max_new_tokens": 3},
+    }
+    # A name that no training before has.
+    name = f"stars-{theme.lower()}-{size}"
+    screens = {"train": {"recipe": recipe, "name": name}}
+    remember(folder, theme=theme, data=[str(path) for path in data], draft=draft, screen="Data", screens=screens)
     window = driver.Window(program, display, folder, scale)
     camera = Camera(window, out, theme, size)
     time.sleep(3)
@@ -89,7 +136,12 @@ def filled(program, display, folder, scale, theme, out, size, data):
     window.command("Results: table", wait=1)
     window.key("ctrl+8", wait=3)
     camera("inspect")
-    window.key("ctrl+9", wait=1.5)
+    window.key("ctrl+9", wait=3)
+    camera("train")
+    window.command(f"Start training {name}", wait=4)
+    camera("train-at-work")
+    window.command("End the training and keep the best", wait=4)
+    window.key("ctrl+comma", wait=1.5)
     camera("settings")
     window.key("ctrl+k", wait=0.6)
     camera("palette")

@@ -52,7 +52,7 @@ pub(super) struct TrainArgs {
     /// The job's folder [default: a folder of that name among the models].
     #[arg(long, value_name = "FOLDER")]
     job: Option<PathBuf>,
-    /// Make the prompts, show what training would take, and train nothing.
+    /// Make the prompts, time a few steps, show what training would take, and train nothing.
     #[arg(long, conflicts_with = "print_recipe")]
     dry_run: bool,
     /// Print the recipe as a file to start one's own from.
@@ -126,7 +126,7 @@ impl WorkArgs {
 
 /// Where the job of a name is, unless it is said.
 fn named_folder(workplace: &Workplace, name: &str) -> PathBuf {
-    workplace.registry().folder().join("training").join(name)
+    train::jobs_folder(workplace.registry()).join(name)
 }
 
 /// Runs the command.
@@ -159,7 +159,9 @@ pub(super) fn run(arguments: TrainArgs, console: &Console) -> Result<Outcome, Cl
     for note in &prepared.notes {
         console.note(&format!("Note: {}.", plain(note)));
     }
-    let Some(folder) = folder.filter(|_| !dry_run) else { return dry(&prepared, console) };
+    let Some(folder) = folder.filter(|_| !dry_run) else {
+        return dry(&prepared, &workplace, console);
+    };
     let folder = std::path::absolute(&folder)?;
     console.note(&about(&prepared));
     console.note(&format!("Job: {}", plain(&folder.display().to_string())));
@@ -242,7 +244,7 @@ fn about(prepared: &Prepared) -> String {
 }
 
 /// Shows what training would take.
-fn dry(prepared: &Prepared, console: &Console) -> Result<Outcome, CliError> {
+fn dry(prepared: &Prepared, workplace: &Workplace, console: &Console) -> Result<Outcome, CliError> {
     let (record, examples, estimate) = (&prepared.record, &prepared.examples, &prepared.estimate);
     let tokens = |length: fn(&train::Example) -> usize| {
         let sum: usize = examples.train.iter().map(length).sum();
@@ -250,6 +252,13 @@ fn dry(prepared: &Prepared, console: &Console) -> Result<Outcome, CliError> {
         (sum as f64 / examples.train.len().max(1) as f64, most)
     };
     let (prompt, label) = (tokens(|example| example.prompt.len()), tokens(|example| example.labels.len()));
+    let fits = prepared.check_memory();
+    let expected = match fits {
+        Ok(()) => Some(console.with_progress(Unit::Items, |progress| {
+            prepared.measure(workplace, console.cancel(), progress)
+        })?),
+        Err(_) => None,
+    };
     if console.is_json() {
         console.print_json(&json!({
             "recipe": record.recipe,
@@ -262,6 +271,7 @@ fn dry(prepared: &Prepared, console: &Console) -> Result<Outcome, CliError> {
             "input_cut": examples.input_cut,
             "labels_cut": examples.labels_cut,
             "estimate": estimate,
+            "expected": expected,
         }))?;
         return Ok(Outcome::Done);
     }
@@ -274,10 +284,25 @@ fn dry(prepared: &Prepared, console: &Console) -> Result<Outcome, CliError> {
         label.1,
         estimate.operations as f64 / 1e12,
     ))?;
-    if let Err(error) = prepared.check_memory() {
+    if let Some(expected) = expected {
+        console.print(&format!(
+            "Time: about {}, by a few steps: {} to learn ({:.0} tokens/s), {} to answer the dev split\n",
+            span(expected.seconds()),
+            span(expected.training_s),
+            expected.tokens_per_s,
+            span(expected.evaluation_s),
+        ))?;
+    }
+    if let Err(error) = fits {
         console.warn(&format!("Note: {error}."));
     }
     Ok(Outcome::Done)
+}
+
+/// A stretch of time: hours, minutes and seconds.
+fn span(seconds: f64) -> String {
+    let seconds = seconds.ceil() as u64;
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 impl From<TrainError> for CliError {

@@ -2,10 +2,11 @@
 
 use eframe::egui::{self, Align, Button, Layout, RichText, Role, Ui};
 
-use super::{Drawing, at_work};
+use super::{Drawing, at_work, training_words};
 use crate::gui::command::{Command, Screen};
 use crate::gui::kit;
 use crate::gui::theme::{self, CONTROL, colors, icons};
+use crate::gui::trainings::AtWork;
 
 /// The bar above.
 pub(super) fn top(ui: &mut Ui, drawing: &Drawing<'_>, commands: &mut Vec<Command>) {
@@ -42,6 +43,9 @@ pub(super) fn top(ui: &mut Ui, drawing: &Drawing<'_>, commands: &mut Vec<Command
 /// The running work; a click shows it.
 fn work(ui: &mut Ui, drawing: &Drawing<'_>, commands: &mut Vec<Command>) {
     let runner = &drawing.shared.runner;
+    if let Some(at_work) = drawing.shared.trainings.at_work() {
+        training(ui, drawing, at_work, commands);
+    }
     let Some(active) = runner.active() else { return };
     let stopping = active.is_canceled();
     if kit::icon_button_if(ui, !stopping, icons::STOP, "Cancel the running experiment").clicked() {
@@ -57,7 +61,7 @@ fn work(ui: &mut Ui, drawing: &Drawing<'_>, commands: &mut Vec<Command>) {
     let (part, words) = at_work(active);
     let words = if stopping { "stopping".to_owned() } else { words };
     let percent = part.map_or_else(String::new, |part| format!("{:.0} %  ", part * 100.0));
-    let waiting = runner.queue().count();
+    let waiting = runner.queue().count() + drawing.shared.trainings.queue().count();
     let more = if waiting > 0 { format!(", {waiting} waiting") } else { String::new() };
     let text = format!("{percent}{words}{more}");
     let response = ui.add(Button::new(text.clone()).frame(false));
@@ -66,6 +70,33 @@ fn work(ui: &mut Ui, drawing: &Drawing<'_>, commands: &mut Vec<Command>) {
         commands.push(Command::Go(Screen::Runs));
     }
     kit::progress(ui, part, 90.0, "Progress of the running experiment");
+}
+
+/// The training; a click shows it.
+fn training(ui: &mut Ui, drawing: &Drawing<'_>, at_work: &AtWork, commands: &mut Vec<Command>) {
+    let stopping = at_work.is_canceled();
+    if kit::icon_button_if(ui, !stopping, icons::STOP, "Save and stop the training").clicked() {
+        commands.push(Command::CancelTraining(at_work.id));
+    }
+    let (icon, words) = match at_work.is_paused() {
+        true => (icons::PLAY, "Let the training go on"),
+        false => (icons::PAUSE, "Pause the training"),
+    };
+    if kit::icon_button_if(ui, !stopping, icon, words).clicked() {
+        commands.push(Command::PauseTraining(!at_work.is_paused()));
+    }
+    let part = at_work.part();
+    let percent = part.map_or_else(String::new, |part| format!("{:.0} %  ", part * 100.0));
+    let shared = drawing.shared;
+    let waiting = shared.runner.queue().count() + shared.trainings.queue().count();
+    let more = if waiting > 0 { format!(", {waiting} waiting") } else { String::new() };
+    let text = format!("{percent}{}{more}", training_words(at_work));
+    let response = ui.add(Button::new(text.clone()).frame(false));
+    kit::named(&response, Role::Button, true, &format!("Training: {text}"));
+    if response.on_hover_text("Show the training").clicked() {
+        commands.push(Command::Go(Screen::Train));
+    }
+    kit::progress(ui, part, 90.0, "Progress of the training");
 }
 
 /// The bar beneath.

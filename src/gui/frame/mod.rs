@@ -13,9 +13,10 @@ use super::app::Views;
 use super::command::{Command, Screen, Toast};
 use super::shared::Shared;
 use super::theme::{self, colors};
-use super::{kit, runner};
+use super::{kit, runner, trainings};
+use crate::train::Phase;
 
-pub(super) use toasts::told_end;
+pub(super) use toasts::{told_end, told_training};
 
 /// Shortcuts that hold everywhere, with what they do and their words.
 pub(in crate::gui) fn shortcuts() -> Vec<(KeyboardShortcut, Command, &'static str)> {
@@ -27,6 +28,7 @@ pub(in crate::gui) fn shortcuts() -> Vec<(KeyboardShortcut, Command, &'static st
         (command(Key::Z), Command::Undo, "Undo the last change of the experiment"),
         (KeyboardShortcut::new(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z), Command::Redo, "Redo it"),
         (command(Key::Q), Command::Quit, "Quit"),
+        (command(Key::Comma), Command::Go(Screen::Settings), Screen::Settings.name()),
     ];
     for (key, screen) in DIGITS.into_iter().zip(Screen::RAIL) {
         all.push((command(key), Command::Go(screen), screen.name()));
@@ -124,6 +126,25 @@ pub(super) fn central(ui: &mut Ui, screen: Screen, content: impl FnOnce(&mut Ui)
             }
             content(ui);
         });
+}
+
+/// What the training is doing, in a few words.
+fn training_words(work: &trainings::AtWork) -> String {
+    let Some(progress) = work.progress() else { return "preparing".to_owned() };
+    match progress.phase {
+        _ if work.is_canceled() => "stopping".to_owned(),
+        _ if work.is_finishing() => "ending".to_owned(),
+        Phase::Paused => "paused".to_owned(),
+        Phase::Evaluating { .. } => "answering dev".to_owned(),
+        Phase::Saving => "saving".to_owned(),
+        Phase::Training | Phase::Done => {
+            format!(
+                "epoch {} of {}",
+                (progress.epoch.floor() as u64 + 1).min(progress.epochs),
+                progress.epochs
+            )
+        }
+    }
 }
 
 /// What is at work, as one part and a few words.

@@ -180,6 +180,14 @@ fn entries(ui: &Ui, shared: &Shared, views: &Views) -> Vec<Entry> {
         add(words.to_owned(), Command::Pause(!paused));
         add("Cancel the running experiment".to_owned(), Command::Cancel(active.id));
     }
+    if let Some(work) = shared.trainings.at_work().filter(|work| !work.is_canceled()) {
+        let words = if work.is_paused() { "Let the training go on" } else { "Pause the training" };
+        add(words.to_owned(), Command::PauseTraining(!work.is_paused()));
+        if work.progress().is_some() && !work.is_finishing() {
+            add("End the training and keep the best".to_owned(), Command::FinishTraining);
+        }
+        add("Save and stop the training".to_owned(), Command::CancelTraining(work.id));
+    }
     if let Some(what) = shared.draft.undoes() {
         add(format!("Undo: {what}"), Command::Undo);
     }

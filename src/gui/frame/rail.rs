@@ -12,7 +12,7 @@ const GROUPS: [(&str, &[Screen]); 4] = [
     ("Set up", &[Screen::Data, Screen::Model, Screen::Retriever, Screen::Prompt]),
     ("Measure", &[Screen::Experiment, Screen::Runs]),
     ("Read", &[Screen::Results, Screen::Inspect]),
-    ("", &[Screen::Settings]),
+    ("", &[Screen::Train, Screen::Settings]),
 ];
 
 const fn icon(screen: Screen) -> &'static str {
@@ -26,6 +26,7 @@ const fn icon(screen: Screen) -> &'static str {
         Screen::Runs => icons::PLAY,
         Screen::Results => icons::CHART_BAR,
         Screen::Inspect => icons::LIST_MAGNIFYING_GLASS,
+        Screen::Train => icons::GRADUATION_CAP,
         Screen::Settings => icons::GEAR,
     }
 }

@@ -9,6 +9,7 @@ use crate::gui::kit;
 use crate::gui::runner::Finished;
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, Colors, colors, icons};
+use crate::gui::trainings::{End, Ended};
 
 /// How long a message stays.
 const STAY: Duration = Duration::from_secs(7);
@@ -164,4 +165,26 @@ pub(in crate::gui) fn told_end(finished: &Finished) -> Toast {
         Ok(_) => Toast::new(Weight::Success, format!("\u{201c}{name}\u{201d} is done."))
             .with_action("Show results", show),
     }
+}
+
+/// What to say about a training that ended.
+pub(in crate::gui) fn told_training(ended: &Ended) -> Toast {
+    let name = &ended.name;
+    let toast = match &ended.end {
+        End::Failed(trouble) => {
+            Toast::new(Weight::Error, format!("The training of \u{201c}{name}\u{201d} could not go on."))
+                .with_details(trouble.0.clone())
+        }
+        End::Stopped => Toast::new(
+            Weight::Info,
+            format!("The training of \u{201c}{name}\u{201d} was stopped. What it has learned is saved."),
+        ),
+        End::Done(outcome) => {
+            let epoch = outcome.best.epoch;
+            let text =
+                format!("\u{201c}{name}\u{201d} is trained and registered, as it was after epoch {epoch}.");
+            Toast::new(Weight::Success, text)
+        }
+    };
+    toast.with_action("Show the training", Command::Go(Screen::Train))
 }

@@ -2,8 +2,11 @@
 //!
 //! Every control has words that tests and screen readers find it by. Knows no screen and no engine.
 
+mod chips;
+pub mod fields;
 mod numbers;
 mod path;
+mod times;
 
 use eframe::egui::{
     self, Align, Align2, Button, Color32, CornerRadius, Frame, Layout, Margin, Rect, Response, RichText,
@@ -14,8 +17,10 @@ use super::loadable::Trouble;
 use super::theme::{self, CONTROL, CORNER, colors, icons};
 use crate::jobs::ProgressReading;
 
+pub use chips::{chips, chips_of};
 pub use numbers::{bytes, count, counted};
 pub use path::{PathField, PathKind};
+pub use times::{clock, moment, span};
 
 /// The one main action of a screen.
 pub fn primary(ui: &mut Ui, words: &str) -> Response {

@@ -126,6 +126,7 @@ pub struct Queued {
     /// Its name.
     pub name: String,
     wanted: Wanted,
+    since: Instant,
 }
 
 /// The experiment at work.
@@ -272,9 +273,14 @@ impl Runner {
         self.active.is_none() && self.queue.is_empty()
     }
 
+    /// Since when the first of the queue waits.
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.queue.front().map(|queued| queued.since)
+    }
+
     pub(super) fn enqueue(&mut self, name: String, wanted: Wanted) -> u64 {
         self.numbers += 1;
-        self.queue.push_back(Queued { id: self.numbers, name, wanted });
+        self.queue.push_back(Queued { id: self.numbers, name, wanted, since: Instant::now() });
         self.numbers
     }
 
@@ -292,12 +298,13 @@ impl Runner {
         }
     }
 
-    /// Takes what ended and begins what is next; gives what ended.
+    /// Takes what ended and begins what is next, if it is its turn; gives what ended.
     pub(super) fn logic(
         &mut self,
         ctx: &egui::Context,
         places: &Places,
         threads: usize,
+        may_begin: bool,
     ) -> Option<&Finished> {
         let mut ended = false;
         if let Some(outcome) = self.active.as_mut().and_then(|active| active.job.poll())
@@ -309,7 +316,8 @@ impl Runner {
             self.finished.push(Finished { id: active.id, name, board, outcome });
             ended = true;
         }
-        if self.active.is_none()
+        if may_begin
+            && self.active.is_none()
             && let Some(queued) = self.queue.pop_front()
         {
             self.active = Some(work::begin(queued, ctx, places, threads, self.settings));

@@ -53,6 +53,8 @@ pub const FOLDER_OPEN: &str = "\u{e256}";
 pub const FUNNEL: &str = "\u{e266}";
 /// Gear.
 pub const GEAR: &str = "\u{e270}";
+/// Graduation cap.
+pub const GRADUATION_CAP: &str = "\u{e62c}";
 /// Grid four.
 pub const GRID_FOUR: &str = "\u{e296}";
 /// Hard drives.

@@ -10,6 +10,7 @@ pub mod results;
 pub mod retriever;
 pub mod runs;
 pub mod settings;
+pub mod train;
 pub mod welcome;
 
 use eframe::egui;

@@ -156,18 +156,3 @@ impl<'r> Rates<'r> {
         (asked > 0).then(|| (ms as f64 / 1000.0 / asked as f64, ids))
     }
 }
-
-/// A stretch of time as people say it: `40 s`, `12 min`, `3 h 20 min`.
-pub(super) fn in_words(seconds: f64) -> String {
-    let seconds = seconds.max(0.0);
-    match seconds {
-        ..1.0 => "less than a second".to_owned(),
-        ..90.0 => format!("{seconds:.0} s"),
-        ..5_400.0 => format!("{:.0} min", seconds / 60.0),
-        ..172_800.0 => {
-            let minutes = (seconds / 60.0).round() as u64;
-            format!("{} h {} min", minutes / 60, minutes % 60)
-        }
-        _ => format!("{:.1} days", seconds / 86_400.0),
-    }
-}

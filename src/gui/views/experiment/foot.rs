@@ -71,7 +71,7 @@ impl ExperimentView {
             (runs, _) => format!("as {runs} stored runs of the same models took"),
         };
         if cost.from_runs > 0 || cost.measured {
-            parts.push(format!("About {}, {source}.", cost::in_words(cost.seconds)));
+            parts.push(format!("About {}, {source}.", kit::span(cost.seconds)));
         } else if cost.unknown.is_empty() {
             parts.push("Moments: only rules answer.".to_owned());
         }

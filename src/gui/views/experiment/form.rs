@@ -143,7 +143,7 @@ impl Form {
         tasks.dedup();
         if tasks.len() > 1 {
             let on = |task: Task| data.tasks.is_empty() || data.tasks.contains(&task);
-            if let Some(chosen) = chips(ui, &tasks, on, |task| format!("{}{suffix}", task.id())) {
+            if let Some(chosen) = kit::chips(ui, &tasks, on, |task| format!("{}{suffix}", task.id())) {
                 change("tasks", &|data| data.tasks.clone_from(&chosen));
             }
         }
@@ -154,7 +154,7 @@ impl Form {
         if settings.len() > 1 {
             let on = |setting: Setting| data.settings.is_empty() || data.settings.contains(&setting);
             let words = |setting: Setting| format!("{} setting{suffix}", capital(setting.id()));
-            if let Some(chosen) = chips(ui, &settings, on, words) {
+            if let Some(chosen) = kit::chips(ui, &settings, on, words) {
                 change("settings", &|data| data.settings.clone_from(&chosen));
             }
         }
@@ -257,7 +257,7 @@ impl Form {
             kit::label(ui, "With");
             let on = |text: &String| tune.retrievers.is_empty() || tune.retrievers.contains(text);
             let marked: Vec<bool> = retrievers.iter().map(on).collect();
-            if let Some(chosen) = chips_of(ui, &retrievers, &marked, |text| format!("Tune {text}")) {
+            if let Some(chosen) = kit::chips_of(ui, &retrievers, &marked, |text| format!("Tune {text}")) {
                 change(&|tune| tune.retrievers.clone_from(&chosen));
             }
         }
@@ -274,7 +274,7 @@ fn metrics(ui: &mut Ui, shared: &Shared, found: &[DatasetId], commands: &mut Vec
     };
     let all: Vec<Metric> = Metric::ALL.into_iter().filter(of_tasks).collect();
     let on = |metric: Metric| draft.metrics.is_empty() || draft.metrics.contains(&metric);
-    if let Some(chosen) = chips(ui, &all, on, |metric| metric.name().to_owned()) {
+    if let Some(chosen) = kit::chips(ui, &all, on, |metric| metric.name().to_owned()) {
         edit_draft(shared, commands, "metrics", |experiment| experiment.metrics = chosen);
     }
     caption(ui, "For tables; every metric is computed in any case.");
@@ -297,41 +297,6 @@ fn series(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
     if settings != now {
         commands.push(Command::SetSeries(settings));
     }
-}
-
-/// Chips for a list in which nothing said means all; gives the new list. The last one that is on stays.
-fn chips<T: Copy + PartialEq>(
-    ui: &mut Ui,
-    all: &[T],
-    on: impl Fn(T) -> bool,
-    words: impl Fn(T) -> String,
-) -> Option<Vec<T>> {
-    let marked: Vec<bool> = all.iter().map(|&one| on(one)).collect();
-    chips_of(ui, all, &marked, |one| words(*one))
-}
-
-fn chips_of<T: Clone>(
-    ui: &mut Ui,
-    all: &[T],
-    marked: &[bool],
-    words: impl Fn(&T) -> String,
-) -> Option<Vec<T>> {
-    let mut marked = marked.to_vec();
-    let mut changed = false;
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing = egui::vec2(4.0, 4.0);
-        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
-        for (one, on) in all.iter().zip(&mut marked) {
-            changed |= kit::chip(ui, on, &words(one));
-        }
-    });
-    if !changed || marked.iter().all(|on| !on) {
-        return None;
-    }
-    if marked.iter().all(|on| *on) {
-        return Some(Vec::new());
-    }
-    Some(all.iter().zip(&marked).filter(|(_, on)| **on).map(|(one, _)| one.clone()).collect())
 }
 
 fn edit_draft(

@@ -62,7 +62,7 @@ impl Measuring {
             }
             return;
         }
-        let idle = shared.runner.is_idle();
+        let idle = shared.runner.is_idle() && shared.trainings.at_work().is_none();
         let response = kit::button_if(ui, idle, icons::CLOCK, "Measure");
         if response.clicked() {
             let of = |name: &String| {

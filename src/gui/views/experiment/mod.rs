@@ -114,7 +114,7 @@ impl View for ExperimentView {
             return;
         }
         let shared = cx.shared;
-        self.found = shared.catalog().map_or_else(Vec::new, |catalog| found(shared, catalog));
+        self.found = found(shared);
         let version = shared.draft.version();
         let subject = self.subject(shared, version);
         let made_of = shared.data_version + shared.models_version + u64::from(shared.catalog().is_some());
@@ -198,25 +198,12 @@ impl View for ExperimentView {
 }
 
 /// The datasets among those that are open that the draft takes its samples from.
-fn found(shared: &Shared, catalog: &crate::dataset::Catalog) -> Vec<DatasetId> {
-    let paths: Vec<_> = shared.experiment().data.iter().flat_map(|data| &data.paths).collect();
-    let mut all: Vec<DatasetId> = catalog
-        .datasets
-        .iter()
-        .filter(|dataset| {
-            let files = dataset.files();
-            files.first().is_some_and(|file| paths.iter().any(|path| file.location.file.starts_with(path)))
-        })
-        .map(crate::dataset::Dataset::id)
-        .collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+fn found(shared: &Shared) -> Vec<DatasetId> {
+    shared.datasets_under(shared.experiment().data.iter().flat_map(|data| &data.paths))
 }
 
 /// What the matrix would be of, where nothing could be planned.
 fn spare(shared: &Shared) -> Vec<(DatasetId, usize)> {
-    let Some(catalog) = shared.catalog() else { return Vec::new() };
     let draft = shared.experiment();
     let wanted = |id: &DatasetId| {
         draft.data.iter().any(|data| {
@@ -225,7 +212,7 @@ fn spare(shared: &Shared) -> Vec<(DatasetId, usize)> {
                 && (data.settings.is_empty() || data.settings.contains(&id.setting))
         })
     };
-    let ids = found(shared, catalog);
+    let ids = found(shared);
     ids.into_iter().filter(wanted).map(|id| (id, 0)).collect()
 }
 

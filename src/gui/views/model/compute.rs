@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use eframe::egui::{self, TextEdit, Ui, WidgetInfo};
 
-use super::fields::{Field, Fields, said};
 use super::memory_bar::memory_bar;
 use super::stock::{Card, Facts, What};
 use super::words;
 use crate::gui::command::Command;
+use crate::gui::kit::fields::{Field, Fields, said};
 use crate::gui::kit::{self, Notice};
 use crate::gui::loadable::Loadable;
 use crate::gui::shared::Shared;

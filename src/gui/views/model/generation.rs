@@ -2,9 +2,9 @@
 
 use eframe::egui::{self, TextEdit, Ui, WidgetInfo};
 
-use super::fields::{Field, Fields, said};
 use crate::gui::command::Command;
 use crate::gui::kit;
+use crate::gui::kit::fields::{Field, Fields, said};
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, icons};
 use crate::model::{EarlyStopping, GenerationConfig, ModelError};

@@ -7,7 +7,6 @@ mod arrivals;
 mod attempt;
 mod cards;
 mod compute;
-mod fields;
 mod generation;
 mod get;
 mod memory_bar;

@@ -2,14 +2,12 @@
 
 use eframe::egui::{ScrollArea, TextEdit, Ui, WidgetInfo};
 
-use super::kinds::{Kind, insert, needs_dates, read_k};
-use super::options::options;
 use crate::gui::command::{Command, Screen};
 use crate::gui::kit::{self, Notice};
 use crate::gui::preview::retriever_name;
+use crate::gui::retrievers::{Kind, insert, installed_encoders, needs_dates, options, read_k};
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, colors, icons};
-use crate::model::registry::Entry;
 use crate::retrieval::RetrieverConfig;
 use crate::run::experiment::RetrievalSettings;
 
@@ -40,16 +38,6 @@ pub(super) struct Asked {
     pub(super) show: Option<String>,
 }
 
-/// The encoders that are installed, by name.
-fn installed(shared: &Shared) -> Vec<String> {
-    let entries = shared.models.value().map(|entries| entries.as_slice()).unwrap_or_default();
-    let encoders = entries.iter().filter_map(|entry| match entry {
-        Entry::Installed(manifest) if manifest.kind.is_encoder() => Some(manifest.name.clone()),
-        _ => None,
-    });
-    encoders.collect()
-}
-
 impl Form {
     pub(super) fn ui(
         &mut self,
@@ -61,7 +49,7 @@ impl Form {
         let mut asked = Asked::default();
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.set_max_width(ui.available_width() - 12.0);
-            let encoders = installed(shared);
+            let encoders = installed_encoders(shared);
             self.numbers(ui, shared, commands);
             ui.add_space(4.0);
             ui.label(theme::section("In the experiment"));

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use eframe::egui::{self, Frame, Label, Margin, Panel, ScrollArea, Stroke, Ui, pos2, vec2};
 
-use super::kinds::Kind;
 use super::list::{List, Seen, glance};
 use crate::gui::command::{Command, Screen};
 use crate::gui::kit;
@@ -13,6 +12,7 @@ use crate::gui::preview::{
     RankSubject, Ranked, SampleBar, SampleKey, choose, choose_k, first_retriever, numbers_of_entries, rank,
     retriever_method, retriever_name, was_canceled,
 };
+use crate::gui::retrievers::Kind;
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, colors, icons};
 use crate::gui::views::Cx;

@@ -1,10 +1,8 @@
 //! The screen Retriever: which retrievers take part, and what they find for a sample of one's choosing.
 
 mod form;
-mod kinds;
 mod list;
 mod live;
-mod options;
 
 use std::path::PathBuf;
 
@@ -116,7 +114,7 @@ impl View for RetrieverView {
     }
 
     fn summary(&self, shared: &Shared) -> String {
-        kinds::summary(&shared.experiment().retrieval)
+        crate::gui::retrievers::summary(&shared.experiment().retrieval)
     }
 
     fn remember(&self, memory: &mut Memory) {

@@ -1,7 +1,5 @@
 //! What is at work: the experiment with a line for each of its cells, what waits behind it, and what ended in this session.
 
-use std::time::Duration;
-
 use eframe::egui::{self, Align, Layout, Rect, Stroke, Ui, pos2, vec2};
 use egui_extras::Column;
 
@@ -78,11 +76,11 @@ fn overall(ui: &mut Ui, active: &Active, board: &Board, progress: Option<&RunPro
         () if active.is_paused() => parts.push("paused".to_owned()),
         () => {
             if let Some(eta) = active.eta() {
-                parts.push(format!("about {} left", clock(eta)));
+                parts.push(format!("about {} left", kit::clock(eta)));
             }
         }
     }
-    parts.push(format!("for {}", clock(active.began().elapsed())));
+    parts.push(format!("for {}", kit::clock(active.began().elapsed())));
     kit::progress(ui, part, ui.available_width(), "Progress of the experiment");
     ui.label(theme::weak(ui, parts.join("  \u{b7}  ")));
 }
@@ -250,7 +248,7 @@ fn samples(ui: &mut Ui, cell: &CellLine, progress: Option<&RunProgress>, record:
             };
             ui.spacing_mut().item_spacing.x = 6.0;
             let words = match progress.eta.filter(|_| progress.phase == Phase::Answering) {
-                Some(eta) => format!("{words}, {}", clock(eta)),
+                Some(eta) => format!("{words}, {}", kit::clock(eta)),
                 None => words,
             };
             kit::progress(ui, part, 40.0, "Progress of the run").on_hover_text(&words);
@@ -366,7 +364,13 @@ pub(super) fn queue(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
     if waiting.is_empty() {
         return;
     }
-    let title = if waiting.len() == 1 { "1 waits".to_owned() } else { format!("{} wait", waiting.len()) };
+    let mut title = if waiting.len() == 1 { "1 waits".to_owned() } else { format!("{} wait", waiting.len()) };
+    if let Some(work) = shared.trainings.at_work() {
+        title.push_str(&format!(
+            "; the first begins when the training of \u{201c}{}\u{201d} has ended: one at a time computes",
+            work.name
+        ));
+    }
     egui::CollapsingHeader::new(theme::strong(title))
         .id_salt("queue")
         .icon(kit::caret)
@@ -484,14 +488,4 @@ fn ended(ui: &mut Ui, finished: &Finished, commands: &mut Vec<Command>) {
             response.on_hover_text(details);
         }
     });
-}
-
-/// A stretch of time as a clock shows it.
-pub(super) fn clock(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..3600 => format!("{}:{:02}", seconds / 60, seconds % 60),
-        3600..360_000 => format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use eframe::egui::{self, ScrollArea, Ui};
 
-use super::stored::moment;
 use crate::gui::kit;
 use crate::gui::loadable::Loadable;
 use crate::gui::shared::Shared;
@@ -90,7 +89,7 @@ impl Log {
                             EventKind::Failure => (icons::WARNING_CIRCLE, colors.danger),
                             EventKind::Store => (icons::HARD_DRIVES, colors.weak),
                         };
-                        ui.label(theme::caption(ui, moment(event.at_ms)));
+                        ui.label(theme::caption(ui, kit::moment(event.at_ms)));
                         ui.label(egui::RichText::new(icon).color(color));
                         if let Some(run) = event.run {
                             ui.label(theme::weak(ui, format!("Run {}", run.0)));

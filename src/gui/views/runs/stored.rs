@@ -384,7 +384,7 @@ impl Stored {
         });
         if wide {
             row.col(|ui| {
-                ui.label(theme::caption(ui, moment(run.created_ms)));
+                ui.label(theme::caption(ui, kit::moment(run.created_ms)));
             });
             row.col(|ui| {
                 let key = ui.label(theme::caption(ui, run.short_key()));
@@ -475,15 +475,4 @@ fn label(run: &RunRecord) -> String {
 fn text_of(run: &RunRecord) -> String {
     let status = run.status.id();
     format!("{} {} {} {} {status}", run.id.0, label(run), run.spec.retriever.config, run.short_key())
-}
-
-/// A moment as people write it, in UTC.
-pub(super) fn moment(ms: i64) -> String {
-    match time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000) {
-        Ok(at) => {
-            let (date, month) = (at.date(), u8::from(at.month()));
-            format!("{:04}-{month:02}-{:02} {:02}:{:02}", date.year(), date.day(), at.hour(), at.minute())
-        }
-        Err(_) => "\u{2013}".to_owned(),
-    }
 }

@@ -5,7 +5,7 @@ use crate::run::experiment::RetrievalSettings;
 
 /// A kind of retriever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub enum Kind {
     None,
     Random,
     Bm25,
@@ -20,7 +20,7 @@ pub(super) enum Kind {
 const CONTRIEVER: &str = "facebook/contriever";
 
 impl Kind {
-    pub(super) const ALL: [Self; 8] = [
+    pub const ALL: [Self; 8] = [
         Self::None,
         Self::Random,
         Self::Bm25,
@@ -31,7 +31,7 @@ impl Kind {
         Self::Fusion,
     ];
 
-    pub(super) const fn of(config: &RetrieverConfig) -> Self {
+    pub const fn of(config: &RetrieverConfig) -> Self {
         match config {
             RetrieverConfig::None {} => Self::None,
             RetrieverConfig::Random { .. } => Self::Random,
@@ -44,7 +44,7 @@ impl Kind {
         }
     }
 
-    pub(super) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::None => "Non-personalized",
             Self::Random => "Random",
@@ -58,7 +58,7 @@ impl Kind {
     }
 
     /// What it does, in a line.
-    pub(super) const fn note(self) -> &'static str {
+    pub const fn note(self) -> &'static str {
         match self {
             Self::None => "The bare input: what the others are compared with",
             Self::Random => "Entries drawn at random",
@@ -71,12 +71,12 @@ impl Kind {
         }
     }
 
-    pub(super) const fn has_options(self) -> bool {
+    pub const fn has_options(self) -> bool {
         !matches!(self, Self::None | Self::FullText | Self::Recency)
     }
 
     /// The retriever that it begins with.
-    pub(super) fn first(self, encoders: &[String]) -> RetrieverConfig {
+    pub fn first(self, encoders: &[String]) -> RetrieverConfig {
         let bm25 = || RetrieverConfig::Bm25(Bm25Options::default());
         match self {
             Self::None => RetrieverConfig::None {},
@@ -97,13 +97,13 @@ impl Kind {
     }
 
     /// The short form that it begins with. Random leaves its seed to the experiment.
-    pub(super) fn first_text(self, encoders: &[String]) -> String {
+    pub fn first_text(self, encoders: &[String]) -> String {
         if self == Self::Random { "random".to_owned() } else { self.first(encoders).to_string() }
     }
 }
 
 /// Whether a retriever cannot do without dates.
-pub(super) fn needs_dates(config: &RetrieverConfig) -> bool {
+pub fn needs_dates(config: &RetrieverConfig) -> bool {
     match config {
         RetrieverConfig::Recency {} | RetrieverConfig::RecencyPlus { .. } => true,
         RetrieverConfig::Fusion { members, .. } => members.iter().any(needs_dates),
@@ -112,7 +112,7 @@ pub(super) fn needs_dates(config: &RetrieverConfig) -> bool {
 }
 
 /// Puts a retriever where its kind belongs: before the first of a later kind.
-pub(super) fn insert(retrieval: &mut RetrievalSettings, short: String) {
+pub fn insert(retrieval: &mut RetrievalSettings, short: String) {
     if retrieval.retrievers.contains(&short) {
         return;
     }
@@ -123,7 +123,7 @@ pub(super) fn insert(retrieval: &mut RetrievalSettings, short: String) {
 }
 
 /// The retrievers and k in a few words: `BM25, k 4`.
-pub(super) fn summary(retrieval: &RetrievalSettings) -> String {
+pub fn summary(retrieval: &RetrievalSettings) -> String {
     use crate::gui::preview::{retriever_method, retriever_name};
     let personal = |short: &&String| retriever_method(short) != crate::report::Method::NonPersonalized;
     let names: Vec<String> =
@@ -139,7 +139,7 @@ pub(super) fn summary(retrieval: &RetrievalSettings) -> String {
 }
 
 /// Reads a list of numbers of entries.
-pub(super) fn read_k(text: &str) -> Result<Vec<usize>, String> {
+pub fn read_k(text: &str) -> Result<Vec<usize>, String> {
     let mut all = Vec::new();
     for part in text.split([',', ';', ' ', '\t']).map(str::trim).filter(|part| !part.is_empty()) {
         match part.parse::<usize>() {

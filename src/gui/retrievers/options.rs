@@ -13,7 +13,7 @@ use crate::retrieval::{Bm25Options, DenseConfig, Fusion, RetrieverConfig};
 const DEEPEST: usize = 2;
 
 /// Draws the options; tells whether one was changed. `path` tells controls of different retrievers apart.
-pub(super) fn options(
+pub fn options(
     ui: &mut Ui,
     config: &mut RetrieverConfig,
     encoders: &[String],

@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 use eframe::egui::{self, TextEdit, Ui, WidgetInfo, vec2};
 
-use crate::gui::kit;
-use crate::gui::theme::{self, colors};
+use super::field as row;
+use super::theme::{self, colors};
 
 /// What is typed in the fields of a form, by a number (of the model, or none) and a word.
 #[derive(Debug, Default)]
-pub(super) struct Fields(HashMap<(Option<usize>, &'static str), Kept>);
+pub struct Fields(HashMap<(Option<usize>, &'static str), Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -22,7 +22,7 @@ struct Kept {
 }
 
 /// What a field is.
-pub(super) struct Field<'a> {
+pub struct Field<'a> {
     /// Which model's, or that of all.
     pub of: Option<usize>,
     /// Its name in settings.
@@ -54,7 +54,7 @@ impl Fields {
         if kept.value.as_ref() != Some(&now) {
             *kept = Kept { text: now.clone(), value: Some(now), error: None };
         }
-        let response = kit::field(ui, field.words, |ui, name| {
+        let response = row(ui, field.words, |ui, name| {
             let width = ui.available_width().min(120.0);
             let edit = TextEdit::singleline(&mut kept.text).hint_text(field.hint).desired_width(width);
             ui.add(edit).labelled_by(name)
@@ -88,6 +88,11 @@ impl Fields {
         changed
     }
 
+    /// The names in settings of fields in which something is typed that does not count.
+    pub fn errors(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter(|(_, kept)| kept.error.is_some()).map(|((_, id), _)| *id)
+    }
+
     /// Forgets what is typed: another form is shown.
     pub fn clear(&mut self) {
         self.0.clear();
@@ -95,7 +100,7 @@ impl Fields {
 }
 
 /// What is wrong with the control above, in its column.
-pub(super) fn said(ui: &mut Ui, error: &str) {
+pub fn said(ui: &mut Ui, error: &str) {
     ui.horizontal_top(|ui| {
         ui.add_space(158.0);
         let text = theme::caption(ui, error).color(colors(ui).danger);
