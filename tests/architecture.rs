@@ -105,7 +105,7 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("ureq", &["fetch"]),
     ("sysinfo", &["model"]),
     ("fs4", &["model"]),
-    ("tokenizers", &["model"]),
+    ("tokenizers", &["model", "train"]),
     ("candle_core", &["model", "train"]),
     ("candle_nn", &["model"]),
     ("gemm", &["model"]),

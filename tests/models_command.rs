@@ -53,6 +53,14 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(output)))
 }
 
+fn names(listed: &Value) -> Vec<&str> {
+    listed.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect()
+}
+
+fn row<'a>(listed: &'a Value, name: &str) -> &'a Value {
+    listed.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap()
+}
+
 fn write_model(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
     for (name, bytes) in small_t5() {
@@ -76,7 +84,7 @@ fn a_model_is_got_listed_used_and_removed() {
     let got = json(&run(&["models", "get", ID, "--json"]));
     assert_eq!((&got["status"], &got["name"]), (&"downloaded".into(), &ID.into()));
     let listed = json(&run(&["models", "list", "--json"]));
-    assert_eq!(listed[0]["fingerprint"], got["fingerprint"]);
+    assert_eq!(row(&listed, ID)["fingerprint"], got["fingerprint"]);
     let table = text(&run(&["models", "list"]));
     assert!(table.contains(ID) && table.contains("apache-2.0") && table.contains("@1111111"), "{table}");
 
@@ -100,7 +108,8 @@ fn a_model_is_got_listed_used_and_removed() {
     let removed = run(&["models", "remove", ID, "--yes"]);
     assert!(removed.status.success(), "{}", text(&removed));
     assert!(!place.join("models").join("files").join("someone--small-t5").exists());
-    assert_eq!(json(&run(&["models", "list", "--json"])), Value::Array(Vec::new()));
+    let left = json(&run(&["models", "list", "--json"]));
+    assert_eq!(names(&left), ["sample-encoder", "sample-t5"]);
     let unknown = run(&["generate", "--model", "flan-t5-smal", "--prompt", "a"]);
     let words = text(&unknown);
     assert!(
@@ -257,7 +266,7 @@ fn a_killed_download_is_continued_to_the_same_bytes() {
     child.wait().unwrap();
     stall.store(false, Ordering::Relaxed);
     let listed = json(&run(place, &fake.endpoint(), &["models", "list", "--json"]));
-    assert_eq!(listed[0]["status"], "unfinished");
+    assert_eq!(row(&listed, ID)["status"], "unfinished");
     let got = json(&run(place, &fake.endpoint(), &["models", "get", ID, "--json"]));
     assert!(got["downloaded_bytes"].as_u64().unwrap() <= half + 10_000, "{got}");
     let model = PathBuf::from(got["path"].as_str().unwrap());
@@ -319,4 +328,35 @@ fn known_models_and_devices_are_listed() {
     assert!(devices["threads"].as_u64().unwrap() >= 1);
     let words = text(&run(&["devices"]));
     assert!(words.contains("cpu") && words.contains("instructions"), "{words}");
+}
+
+#[test]
+fn the_models_of_the_program_are_there_without_a_download_and_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    // No server is there to be asked.
+    let run = |arguments: &[&str]| run(folder.path(), "http://127.0.0.1:9", arguments);
+    let listed = json(&run(&["models", "list", "--json"]));
+    assert_eq!(names(&listed), ["sample-encoder", "sample-t5"]);
+    assert_eq!(
+        (&row(&listed, "sample-t5")["kind"], &row(&listed, "sample-encoder")["kind"]),
+        (&"t5".into(), &"bert".into())
+    );
+    assert!(text(&run(&["models", "list"])).contains("part of the program"));
+    let refused = run(&["models", "remove", "Sample-T5", "--yes"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        text(&refused).contains("sample-t5 is part of the program and cannot be removed"),
+        "{}",
+        text(&refused)
+    );
+    let own = folder.path().join("own");
+    write_model(&own);
+    let taken = run(&["models", "add", own.to_str().unwrap(), "--name", "sample-t5"]);
+    assert!(!taken.status.success() && text(&taken).contains("--name"), "{}", text(&taken));
+    let answer = json(&run(&["generate", "--model", "sample-t5", "--prompt", "what is the score", "--json"]));
+    assert!(answer["prompt_tokens"].as_u64().unwrap() > 3);
+    // A file that was lost or cut is put back.
+    let path = PathBuf::from(row(&listed, "sample-t5")["path"].as_str().unwrap());
+    fs::write(path.join("config.json"), "{").unwrap();
+    assert_eq!(json(&run(&["models", "info", "sample-t5", "--json"]))["changed_since_added"], false);
 }

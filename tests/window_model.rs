@@ -22,7 +22,7 @@ use egui_kittest::kittest::Queryable as _;
 use fake_hub::{FakeHub, hash, small_bert, small_t5};
 use fault_server::{send, serve};
 use lamplight::gui::command::{Command, Screen};
-use lamplight::model::registry::{Entry, Registry};
+use lamplight::model::registry::{Entry, Registry, Source};
 use lamplight::model::{DeviceChoice, Precision};
 use lamplight::record::Training;
 use lamplight::run::Experiment;
@@ -125,7 +125,8 @@ fn get(window: &mut Window, id: &str) {
 #[test]
 fn rules_are_chosen_and_left_again_and_undo_brings_them_back() {
     let mut window = opened();
-    window.wait("No language model is installed yet.");
+    window.wait("Use sample-t5");
+    assert!(!window.has("Remove sample-t5"), "what is part of the program stays");
     window.click("Use baseline:copy");
     window.click("Use baseline:majority");
     window.until("both rules", |window| names(window) == ["baseline:copy", "baseline:majority"]);
@@ -445,7 +446,10 @@ fn what_a_hub_refuses_is_said_with_advice() {
     }
     get(&mut window, "no repository at all");
     window.wait_for("names no repository");
-    assert!(registry(&window).list().unwrap().is_empty());
+    let entries = registry(&window).list().unwrap();
+    let of_program =
+        |entry: &Entry| matches!(entry, Entry::Installed(manifest) if manifest.source == Source::Program);
+    assert!(entries.iter().all(of_program), "{entries:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod download;
 mod error;
 mod files;
 mod finding;
+pub mod histories;
 mod index;
 mod lexer;
 mod recognize;

@@ -23,6 +23,7 @@ mod memory;
 mod ops;
 pub mod registry;
 pub mod scripted;
+pub mod shipped;
 pub mod t5;
 mod tokenizer;
 pub mod weights;

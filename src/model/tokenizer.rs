@@ -141,7 +141,7 @@ impl HfTokenizer {
     }
 
     /// The greatest id of a token.
-    pub(super) fn greatest_id(&self) -> u32 {
+    pub fn greatest_id(&self) -> u32 {
         self.inner.get_vocab(true).into_values().max().unwrap_or(0)
     }
 

@@ -1,4 +1,4 @@
-//! The experiment that needs nothing to be downloaded: the sample set through rules.
+//! The experiment that needs nothing to be downloaded: the sample set through the models that are part of the program.
 
 use std::path::{Path, PathBuf};
 
@@ -68,7 +68,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let experiment = sample_experiment(folder.path()).unwrap();
         assert_eq!(experiment.data[0].paths, [folder.path()]);
-        assert_eq!(experiment.models.len(), 2);
+        assert_eq!(experiment.models.len(), 1);
         let workplace = Workplace::new(Registry::new(folder.path().join("models")));
         let found = sample_set(&workplace, &CancelToken::new(), &Progress::new()).unwrap();
         assert!(found.join("LaMP_1").is_dir());

@@ -59,6 +59,21 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// A tokenizer cannot be made of the data.
+    #[error(
+        "no tokenizer can be made: {source}. Take more data, or another number of pieces: as many as there are characters and \
+         bytes at least, and no more than the words give"
+    )]
+    Tokenizer {
+        /// What the tokenizer library said.
+        source: tokenizers::Error,
+    },
+    /// A folder for a new model holds something.
+    #[error("{path} is not empty; give a folder for the new model that is", path = path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Only T5 models are trained.
     #[error(
         "{model} is no T5 model, and only those are trained; give a folder with config.json, tokenizer.json and weights"

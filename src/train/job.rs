@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::batching::step_seed;
 use super::control::Control;
 use super::estimate::Estimate;
 use super::examples::{Examples, collect, plan_split};
@@ -22,7 +23,7 @@ use crate::whole_file::WholeFile;
 
 /// The form of jobs that this program writes.
 pub(super) const VERSION: u32 = 1;
-const RECORD: &str = "job.json";
+pub(super) const RECORD: &str = "job.json";
 pub(super) const DONE: &str = "done.json";
 pub(super) const MODEL: &str = "model";
 
@@ -116,7 +117,7 @@ pub fn prepare(
 ) -> Result<Prepared, TrainError> {
     recipe.check()?;
     let data = &recipe.data;
-    let train = plan_split(recipe, data.split, data.limit, workplace, cancel, progress)?;
+    let train = plan_train(recipe, workplace, cancel, progress)?;
     let dev = data.dev.map(|split| plan_split(recipe, split, data.dev_limit, workplace, cancel, progress));
     let dev = dev.transpose()?;
     let mut notes: Vec<String> = train.notes.iter().map(ToString::to_string).collect();
@@ -226,6 +227,33 @@ pub fn start(
     work(prepared, options, workplace, control)
 }
 
+/// The cells to learn from: where entries are chosen in several ways, those of each way with the samples drawn for it.
+fn plan_train(
+    recipe: &TrainRecipe,
+    workplace: &Workplace,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<crate::run::Plan, TrainError> {
+    let data = &recipe.data;
+    let plan = |recipe: &TrainRecipe| plan_split(recipe, data.split, data.limit, workplace, cancel, progress);
+    let mut ways = recipe.mixed().iter().map(plan).collect::<Result<Vec<_>, _>>()?;
+    let count = ways.len() as u64;
+    for (way, plan) in ways.iter_mut().enumerate().filter(|_| count > 1) {
+        for (number, cell) in plan.cells.iter_mut().enumerate() {
+            let drawn = |&place: &u32| {
+                step_seed(recipe.training.seed, number as u64, u64::from(place)) % count == way as u64
+            };
+            cell.positions = cell.positions.iter().copied().filter(drawn).collect();
+        }
+    }
+    let mut all = ways.remove(0);
+    for plan in ways {
+        all.cells.extend(plan.cells);
+        all.notes.extend(plan.notes);
+    }
+    Ok(all)
+}
+
 /// Goes on with a job where its newest checkpoint stands; one that is done is registered, if it is not yet.
 ///
 /// # Errors
@@ -301,7 +329,8 @@ fn work(
             None => T5FineTuning::load(&base, examples, dev)?,
             Some(lora) => T5FineTuning::load_adapter(&base, examples, dev, lora, training.seed)?,
         };
-        let model = model.computing(training.precision, training.gradient_checkpointing.unwrap_or_default());
+        let checkpointing = training.gradient_checkpointing.unwrap_or_default();
+        let model = model.computing(training.precision, checkpointing).even(training.even);
         let mut trainer = Trainer::new(model, plan, folder, control)?;
         let ended = trainer.run()?;
         conclude(&trainer, ended, &record, folder)

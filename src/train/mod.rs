@@ -12,32 +12,40 @@ mod batching;
 mod checkpoint;
 mod control;
 mod curve;
+mod denoise;
+mod encoder;
 mod error;
 mod estimate;
 mod examples;
+mod fresh;
 mod job;
 mod lora;
 mod optimizer;
 mod recipe;
 mod schedule;
 pub mod t5;
+mod tokenizer;
 mod trainer;
 mod users;
 
 pub use batching::{batches, step_seed};
 pub use control::{Control, Phase, Steering, TrainProgress};
 pub use curve::{CurvePoint, read_curve};
+pub use denoise::{DenoiseRecipe, denoise};
+pub use encoder::{EncoderRecipe, fresh_encoder, train_encoder};
 pub use error::TrainError;
 pub use estimate::Estimate;
 pub use examples::{DevSample, Example, Examples};
+pub use fresh::fresh_t5;
 pub use job::{JobOptions, JobRecord, Outcome, Prepared, prepare, resume, start};
 pub use lora::merge;
 pub use optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
 pub use recipe::{
     DataRecipe, EvaluationRecipe, LORA_TARGETS, LoopRecipe, LoraRecipe, OptimizerRecipe, Preset,
-    PromptRecipe, RetrievalRecipe, TrainRecipe,
+    PromptRecipe, RetrievalChoice, RetrievalRecipe, TrainRecipe,
 };
 pub use schedule::{Decline, Schedule};
+pub use tokenizer::{TokenizerSummary, train_tokenizer};
 pub use trainer::{DevScore, Ended, Evaluation, Plan, Trainable, Trainer};
 pub use users::{
     PreparedUsers, UsersControl, UsersOutcome, UsersProgress, UsersRecord, is_users_job, prepare_users,

@@ -88,11 +88,25 @@ pub struct RetrievalRecipe {
     pub k: usize,
     /// Whether documents carry their dates.
     pub use_date: bool,
+    /// Where given, each sample to learn from has one of these instead, drawn by the seed; name one twice to draw it twice as
+    /// often. The dev split has what stands above.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<RetrievalChoice>,
+}
+
+/// One way of choosing entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetrievalChoice {
+    /// A retriever's short form.
+    pub retriever: String,
+    /// Entries that a prompt carries at most.
+    pub k: usize,
 }
 
 impl Default for RetrievalRecipe {
     fn default() -> Self {
-        Self { retriever: "none".to_owned(), k: 1, use_date: false }
+        Self { retriever: "none".to_owned(), k: 1, use_date: false, mix: Vec::new() }
     }
 }
 
@@ -171,6 +185,9 @@ pub struct LoopRecipe {
     pub micro_batch: Option<usize>,
     /// The share of activations that is dropped; what the model's configuration says if `None`.
     pub dropout: Option<f32>,
+    /// Whether each example counts the same, however long its answer is; else each token of an answer does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub even: bool,
     /// Decides order and dropout.
     pub seed: u64,
     /// Ends after so many epochs in a row that were no better; never if `None`.
@@ -191,6 +208,7 @@ impl Default for LoopRecipe {
             batch: 16,
             micro_batch: None,
             dropout: None,
+            even: false,
             seed: 0,
             patience: None,
             device: DeviceChoice::Cpu,
@@ -334,6 +352,11 @@ impl TrainRecipe {
         self.data.paths = experiment.data.into_iter().flat_map(|data| data.paths).collect();
         self.model = experiment.models.into_iter().map(|model| model.name).collect();
         self.retrieval.retriever = experiment.retrieval.retrievers.into_iter().collect();
+        for place in 0..self.retrieval.mix.len() {
+            let mut experiment = self.mixed().swap_remove(place).experiment(self.data.split, None);
+            experiment.make_absolute(folder);
+            self.retrieval.mix[place].retriever = experiment.retrieval.retrievers.into_iter().collect();
+        }
         if let Templates::All(template) = experiment.prompt.template {
             self.prompt.template = template;
         }
@@ -447,6 +470,19 @@ impl TrainRecipe {
         let OptimizerRecipe { learning_rate, warmup, decline, .. } = self.optimizer;
         let warmup = (steps as f64 * warmup).ceil() as u64;
         Schedule { peak: learning_rate, warmup, steps, decline }
+    }
+
+    /// The recipe for each way of choosing entries that samples are learned with.
+    pub(super) fn mixed(&self) -> Vec<Self> {
+        let of = |choice: &RetrievalChoice| {
+            let RetrievalChoice { retriever, k } = choice.clone();
+            let retrieval = RetrievalRecipe { retriever, k, mix: Vec::new(), ..self.retrieval.clone() };
+            Self { retrieval, ..self.clone() }
+        };
+        match self.retrieval.mix.as_slice() {
+            [] => vec![self.clone()],
+            choices => choices.iter().map(of).collect(),
+        }
     }
 
     /// The experiment whose cells have the prompts that the recipe asks for, on one split: so training sees what evaluation

@@ -13,7 +13,7 @@ use crate::jobs::CancelToken;
 use crate::metrics::{MeteorStages, ScoreSet, Scorer};
 use crate::model::hub::BESIDE;
 use crate::model::lora::{self as adapters, AdapterError};
-use crate::model::t5::graph::IGNORED_LABEL;
+use crate::model::t5::graph::{IGNORED_LABEL, Labels};
 use crate::model::t5::{Dropout, T5Graph, T5Model, T5Options, load_graph, load_variables, open};
 use crate::model::weights::write_safetensors;
 use crate::model::{DeviceChoice, GenerationConfig, Generator, ModelError, Precision, PromptInput};
@@ -44,6 +44,8 @@ pub struct T5FineTuning {
     lora: Option<LoraRecipe>,
     /// Whether activations are computed again on the way back.
     checkpointing: bool,
+    /// Whether each example counts the same.
+    even: bool,
 }
 
 /// A batch as the model takes it.
@@ -51,6 +53,8 @@ struct Batch {
     ids: Tensor,
     mask: Tensor,
     labels: Vec<Vec<i64>>,
+    /// What each label of a row counts, where rows differ in that.
+    weights: Option<Vec<f32>>,
 }
 
 impl T5FineTuning {
@@ -95,8 +99,17 @@ impl T5FineTuning {
     ) -> Result<Self, TrainError> {
         let (base, lengths) = (base.to_owned(), Vec::new());
         let none = Examples::default();
-        let mut model =
-            Self { graph, parameters, lengths, examples: none, dev, base, lora, checkpointing: false };
+        let mut model = Self {
+            graph,
+            parameters,
+            lengths,
+            examples: none,
+            dev,
+            base,
+            lora,
+            checkpointing: false,
+            even: false,
+        };
         model.set_examples(examples)?;
         Ok(model)
     }
@@ -129,6 +142,13 @@ impl T5FineTuning {
         self
     }
 
+    /// Whether each example counts the same, however long its answer is; else each token of an answer does.
+    #[must_use]
+    pub const fn even(mut self, even: bool) -> Self {
+        self.even = even;
+        self
+    }
+
     /// The model.
     pub const fn graph(&self) -> &T5Graph {
         &self.graph
@@ -139,8 +159,9 @@ impl T5FineTuning {
     /// # Errors
     /// What the arithmetic gives.
     pub fn loss_without_dropout(&self, examples: &[u32]) -> Result<Tensor, TrainError> {
-        let Batch { ids, mask, labels } = self.batch(examples)?;
-        Ok(self.graph.loss(&ids, &mask, &labels, &mut Dropout::off())?.0)
+        let Batch { ids, mask, labels, weights } = self.batch(examples)?;
+        let labels = Labels { rows: &labels, weights: weights.as_deref() };
+        Ok(self.graph.loss(&ids, &mask, labels, &mut Dropout::off())?.0)
     }
 
     fn set_adapter_dropout(&self, dropout: &mut Dropout) {
@@ -160,7 +181,9 @@ impl T5FineTuning {
         let device = self.graph.device();
         let ids = Tensor::from_vec(ids.concat(), shape, device)?;
         let mask = Tensor::from_vec(mask.concat(), shape, device)?;
-        Ok(Batch { ids, mask, labels })
+        let even = |&example: &u32| 1.0 / all[example as usize].labels.len() as f32;
+        let weights = self.even.then(|| examples.iter().map(even).collect());
+        Ok(Batch { ids, mask, labels, weights })
     }
 
     fn rows<T: Copy>(
@@ -190,7 +213,7 @@ impl Trainable for T5FineTuning {
     }
 
     fn weight(&self, example: usize) -> f64 {
-        self.examples.train[example].labels.len() as f64
+        if self.even { 1.0 } else { self.examples.train[example].labels.len() as f64 }
     }
 
     fn id(&self, example: usize) -> &str {
@@ -199,8 +222,8 @@ impl Trainable for T5FineTuning {
 
     fn loss(&self, examples: &[u32], dropout: &mut Dropout) -> Result<Tensor, TrainError> {
         self.set_adapter_dropout(dropout);
-        let Batch { ids, mask, labels } = self.batch(examples)?;
-        Ok(self.graph.loss(&ids, &mask, &labels, dropout)?.0)
+        let Batch { ids, mask, labels, weights } = self.batch(examples)?;
+        Ok(self.graph.loss(&ids, &mask, Labels { rows: &labels, weights: weights.as_deref() }, dropout)?.0)
     }
 
     fn learn(
@@ -214,9 +237,10 @@ impl Trainable for T5FineTuning {
             return learn_at_once(self, examples, share, dropout, gradients);
         }
         self.set_adapter_dropout(dropout);
-        let Batch { ids, mask, labels } = self.batch(examples)?;
+        let Batch { ids, mask, labels, weights } = self.batch(examples)?;
+        let labels = Labels { rows: &labels, weights: weights.as_deref() };
         let mut take = |store| Ok(gradients.add(&self.parameters, store)?);
-        Ok(self.graph.gradients(&ids, &mask, &labels, share, dropout, &mut take)?)
+        Ok(self.graph.gradients(&ids, &mask, labels, share, dropout, &mut take)?)
     }
 
     fn write(&self, folder: &Path) -> Result<(), TrainError> {

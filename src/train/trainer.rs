@@ -31,7 +31,7 @@ pub trait Trainable {
     /// Tokens of an example that are read and written.
     fn tokens(&self, example: usize) -> usize;
 
-    /// How much an example counts in the mean loss of a batch: the number of its labels.
+    /// How much an example counts in the mean loss of a batch: the number of its labels, say.
     fn weight(&self, example: usize) -> f64;
 
     /// The id of an example, for messages.

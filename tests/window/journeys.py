@@ -135,7 +135,7 @@ def first_start(program, display, folder, out):
 
 
 # The sample benchmark's runs: matrix, grid and winners.
-SAMPLE_RUNS = 328
+SAMPLE_RUNS = 173
 
 
 def real_records(program, display, folder, records, out):

@@ -34,11 +34,6 @@ pub(super) fn installed(registry: &Registry, console: &Console) -> Result<Outcom
             })
             .collect();
         console.print_json(&rows)?;
-    } else if entries.is_empty() {
-        console.note(&format!(
-            "No models in {}. `lamplight models list --known` shows some to get.",
-            registry.folder().display()
-        ));
     } else {
         let mut rows = vec![heading(&["NAME", "KIND", "PARAMETERS", "SIZE", "LICENSE", "FROM"])];
         for entry in &entries {
@@ -78,8 +73,18 @@ pub(super) fn installed(registry: &Registry, console: &Console) -> Result<Outcom
         let lines: String =
             table(&rows, &[2, 3]).lines().map(|line| format!("{}\n", fitted(line, width))).collect();
         console.print(&lines)?;
+        if entries.iter().all(is_shipped) {
+            console.note(&format!(
+                "No other models in {}. `lamplight models list --known` shows some to get.",
+                registry.folder().display()
+            ));
+        }
     }
     Ok(if bad { Outcome::DataHasErrors } else { Outcome::Done })
+}
+
+fn is_shipped(entry: &Entry) -> bool {
+    matches!(entry, Entry::Installed(manifest) if manifest.source == Source::Program)
 }
 
 /// Prints the models that are known to run here.
@@ -129,6 +134,7 @@ fn origin(source: &Source) -> String {
             let place = if *cached { ", in Hugging Face's cache" } else { "" };
             format!("{}@{}{place}", plain(repository), plain(&commit.chars().take(7).collect::<String>()))
         }
+        Source::Program => "part of the program".to_owned(),
         Source::Place(path) => format!("in place: {}", plain(&path.display().to_string())),
         Source::Copy(path) => format!("copy of {}", plain(&path.display().to_string())),
     }

@@ -1,4 +1,4 @@
-//! `lamplight demo`: the whole program on data and rules that ship with it. Does nothing that `run`, `table`, `export` and `chart`
+//! `lamplight demo`: the whole program on data and models that ship with it. Does nothing that `run`, `table`, `export` and `chart`
 //! do not do.
 
 use std::path::{Path, PathBuf};
@@ -13,13 +13,14 @@ use crate::cli::table::{self, TableArgs};
 use crate::cli::text::plain;
 use crate::cli::{CliError, Console, Outcome, Unit};
 use crate::lamp::{Setting, Split};
+use crate::model::shipped;
 use crate::record::Shard;
 use crate::run::{PlanError, sample_experiment, sample_set};
 
 /// Run the sample benchmark: every task and setting on invented data, with nothing to download.
 ///
-/// Runs the sample set through rules that need no model, stores every answer, prints the result table, and leaves it with
-/// charts in a folder. Run again it continues, or shows what is there.
+/// Runs the sample set through the models that are part of the program, stores every answer, prints the result table, and leaves
+/// it with charts in a folder. Run again it continues, or shows what is there.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DemoArgs {
     /// The folder for results, tables and charts; made if need be.
@@ -29,13 +30,13 @@ pub(in crate::cli) struct DemoArgs {
     work: WorkArgs,
 }
 
-/// The charts: what is drawn, of which rule, on which split, under which name.
+/// The charts: what is drawn, of which model, on which split, under which name.
 const CHARTS: [(Kind, &str, Split, &str); 5] = [
-    (Kind::Scores, "baseline:nearest", Split::Test, "scores"),
-    (Kind::Profile, "baseline:nearest", Split::Test, "profile"),
-    (Kind::Confusion, "baseline:nearest", Split::Test, "confusion"),
-    (Kind::K, "baseline:majority", Split::Dev, "k"),
-    (Kind::Tuning, "baseline:majority", Split::Dev, "tuning"),
+    (Kind::Scores, shipped::T5, Split::Test, "scores"),
+    (Kind::Profile, shipped::T5, Split::Test, "profile"),
+    (Kind::Confusion, shipped::T5, Split::Test, "confusion"),
+    (Kind::K, shipped::T5, Split::Dev, "k"),
+    (Kind::Tuning, shipped::T5, Split::Dev, "tuning"),
 ];
 
 /// Runs the command.
@@ -77,8 +78,8 @@ fn tell(out: &Path, written: &[PathBuf], console: &Console) {
     let names: Vec<String> = names.map(|name| plain(&name.to_string_lossy())).collect();
     console.note(&format!(
         "Wrote to {out}: {}.\n\
-         The data is invented and the rules are no models: the figures show how Lamplight works, not how well anything \
-         personalizes.\n\
+         The data is invented and the models have learned nothing else: the figures show how Lamplight works, not how well \
+         anything personalizes.\n\
          Next: `lamplight list --store {out}`, `lamplight compare RUN RUN --store {out}`, `lamplight run --help`.",
         names.join(", ")
     ));

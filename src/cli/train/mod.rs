@@ -3,6 +3,7 @@
 mod choice;
 pub(super) mod lora;
 mod progress;
+mod scratch;
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,11 @@ pub(super) struct TrainArgs {
 #[derive(Debug, Subcommand)]
 enum TrainCommand {
     Resume(ResumeArgs),
+    Histories(scratch::HistoriesArgs),
+    Tokenizer(scratch::TokenizerArgs),
+    New(scratch::NewArgs),
+    Denoise(scratch::DenoiseArgs),
+    Encoder(scratch::EncoderArgs),
 }
 
 /// Continue a job that was interrupted, killed, or ended by an error.
@@ -126,8 +132,14 @@ fn named_folder(workplace: &Workplace, name: &str) -> PathBuf {
 /// Runs the command.
 pub(super) fn run(arguments: TrainArgs, console: &Console) -> Result<Outcome, CliError> {
     let TrainArgs { command, recipe, name, job, dry_run, print_recipe, work } = arguments;
-    if let Some(TrainCommand::Resume(arguments)) = command {
-        return resume(&arguments, console);
+    match command {
+        Some(TrainCommand::Resume(arguments)) => return resume(&arguments, console),
+        Some(TrainCommand::Histories(arguments)) => return scratch::histories(&arguments, console),
+        Some(TrainCommand::Tokenizer(arguments)) => return scratch::tokenizer(&arguments, console),
+        Some(TrainCommand::New(arguments)) => return scratch::new(&arguments, console),
+        Some(TrainCommand::Denoise(arguments)) => return scratch::write_again(&arguments, console),
+        Some(TrainCommand::Encoder(arguments)) => return scratch::encoder(&arguments, console),
+        None => {}
     }
     let recipe = recipe.over_preset()?;
     if print_recipe {

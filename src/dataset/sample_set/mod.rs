@@ -19,6 +19,7 @@ use dice::Dice;
 use person::History;
 use tasks::Item;
 
+pub(super) use write::{Growing, official_path, write_split};
 pub use write::{Options, SampleSetError, Summary, write};
 
 /// The seed of the set that ships with the program.

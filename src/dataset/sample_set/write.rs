@@ -121,13 +121,13 @@ pub fn write(
 }
 
 /// `LaMP_2/new/dev`, `time/LaMP_3/test`, …
-fn official_path(task: Task, setting: Setting, split: Split) -> PathBuf {
+pub(in crate::dataset) fn official_path(task: Task, setting: Setting, split: Split) -> PathBuf {
     let root = if setting == Setting::Time { Path::new("time") } else { Path::new("") };
     task.official_folder().split('/').fold(root.to_owned(), |path, part| path.join(part)).join(split.id())
 }
 
 /// Writes questions and outputs as the official files have them: one line, a space after `,` and `:`.
-fn write_split(
+pub(in crate::dataset) fn write_split(
     task: Task,
     samples: impl Iterator<Item = Sample>,
     questions: &mut Growing,
@@ -185,7 +185,7 @@ fn at(path: &Path) -> impl Fn(io::Error) -> SampleSetError + '_ {
 }
 
 /// A file under a temporary name, removed again unless it is finished.
-struct Growing {
+pub(in crate::dataset) struct Growing {
     sink: Option<Box<dyn Sink>>,
     partial: PathBuf,
     path: PathBuf,
@@ -209,7 +209,7 @@ impl Sink for flate2::write::GzEncoder<BufWriter<File>> {
 }
 
 impl Growing {
-    fn create(path: &Path, gzip: bool) -> Result<Self, SampleSetError> {
+    pub(in crate::dataset) fn create(path: &Path, gzip: bool) -> Result<Self, SampleSetError> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".partial");
         let partial = path.with_file_name(name);
@@ -233,7 +233,7 @@ impl Growing {
         serde::Serialize::serialize(object, &mut serializer).map_err(|error| at(&self.path)(error.into()))
     }
 
-    fn finish(mut self) -> Result<PathBuf, SampleSetError> {
+    pub(in crate::dataset) fn finish(mut self) -> Result<PathBuf, SampleSetError> {
         self.sink.take().map_or(Ok(()), Sink::end).map_err(at(&self.path))?;
         fs::rename(&self.partial, &self.path).map_err(at(&self.path))?;
         Ok(self.path.clone())

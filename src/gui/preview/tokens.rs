@@ -7,7 +7,7 @@ use super::WordTokenizer;
 use crate::gui::loadable::Trouble;
 use crate::model::gguf::{ChatTemplate, GgufFile, GgufTokenizer};
 use crate::model::lora::home;
-use crate::model::registry::Entry;
+use crate::model::registry::{Entry, Source};
 use crate::model::scripted::{self, CharacterTokenizer};
 use crate::model::{HfTokenizer, ModelKind, TextTokenizer};
 use crate::run::experiment::ModelSettings;
@@ -119,7 +119,8 @@ fn named(name: &str) -> ModelSettings {
     ModelSettings { name: name.to_owned(), ..ModelSettings::default() }
 }
 
-/// The tokenizer that the environment names, else that of the first installed T5.
+/// The tokenizer that the environment names, else that of the first installed T5; that of the program's own says nothing of real
+/// models.
 fn near(workplace: &Workplace) -> Option<(Arc<dyn TextTokenizer>, String)> {
     if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         let path = Path::new(&path);
@@ -130,7 +131,9 @@ fn near(workplace: &Workplace) -> Option<(Arc<dyn TextTokenizer>, String)> {
     }
     let installed = workplace.registry().list().ok()?;
     installed.into_iter().find_map(|entry| match entry {
-        Entry::Installed(manifest) if manifest.kind == ModelKind::T5 => {
+        Entry::Installed(manifest)
+            if manifest.kind == ModelKind::T5 && manifest.source != Source::Program =>
+        {
             let tokenizer =
                 HfTokenizer::from_folder(&home(&workplace.registry().path(&manifest)).ok()?).ok()?;
             Some((Arc::new(tokenizer) as Arc<dyn TextTokenizer>, manifest.name.clone()))

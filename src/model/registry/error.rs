@@ -28,6 +28,18 @@ pub enum RegistryError {
         /// Where the other came from.
         source_name: String,
     },
+    /// The name is that of a model of the program.
+    #[error("{name} is the name of a model that is part of the program; give another with --name")]
+    Reserved {
+        /// The name.
+        name: String,
+    },
+    /// The model cannot be removed.
+    #[error("{name} is part of the program and cannot be removed")]
+    Shipped {
+        /// The name.
+        name: String,
+    },
     /// No such model.
     #[error("no model {name:?} is installed, and no file or folder is there under this name{near}{known}")]
     Unknown {

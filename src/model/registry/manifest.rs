@@ -60,6 +60,8 @@ pub enum Source {
         /// Whether the files lie in Hugging Face's cache.
         cached: bool,
     },
+    /// The program itself, which it is part of.
+    Program,
     /// A path on this machine, used in place.
     Place(PathBuf),
     /// A path on this machine, copied.
@@ -167,7 +169,7 @@ impl Manifest {
         match &self.source {
             Source::Hub { cached, .. } => !cached,
             Source::Copy(_) => true,
-            Source::Place(_) => false,
+            Source::Place(_) | Source::Program => false,
         }
     }
 }

@@ -5,6 +5,8 @@
 //! step, files lie under names made of their content, and a lock a model (`locks/`) keeps two programs from writing
 //! the same one. What a kill leaves is found and used, or cleared, by the next `get` or `remove` of that model.
 //!
+//! Models that are part of the program are there too, unpacked (`shipped/`) when they are first looked at.
+//!
 //! Knows nothing of how models compute.
 
 mod error;
@@ -23,6 +25,7 @@ use names::{alike, key, name_of};
 
 use super::hub::{self, GotFile, Hub, Wanted, below};
 use super::lora::{self, AdapterError};
+use super::shipped::{self, Shipped};
 use super::{EncoderOptions, FileHashes, ModelError, describe, fingerprint_with, known, scripted};
 use crate::jobs::{CancelToken, Progress};
 
@@ -141,18 +144,26 @@ impl Registry {
                 entries.insert(key.to_owned(), Entry::Unfinished { name: name_of(key), repository, bytes });
             }
         }
+        for model in &shipped::ALL {
+            let Some(key) = key(model.name).filter(|key| !entries.contains_key(key)) else { continue };
+            let entry = match self.shipped(model) {
+                Ok(manifest) => Entry::Installed(Box::new(manifest)),
+                Err(error) => Entry::Broken { name: model.name.to_owned(), error },
+            };
+            entries.insert(key, entry);
+        }
         Ok(entries.into_values().collect())
     }
 
-    /// An installed model by its name.
+    /// An installed model by its name, or one that is part of the program.
     ///
     /// # Errors
-    /// A manifest that cannot be read.
+    /// A manifest that cannot be read; a shipped model that cannot be unpacked.
     pub fn find(&self, name: &str) -> Result<Option<Manifest>, RegistryError> {
         let Some(path) = self.manifest_path(name) else { return Ok(None) };
         match Manifest::read(&path) {
             Err(RegistryError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                Ok(None)
+                shipped::find(name).map(|model| self.shipped(model)).transpose()
             }
             found => found.map(Some),
         }
@@ -452,6 +463,9 @@ impl Registry {
             Err(RegistryError::Damaged { .. }) => None,
             found => found?,
         };
+        if let Some(Manifest { name, source: Source::Program, .. }) = manifest {
+            return Err(RegistryError::Shipped { name });
+        }
         let files = self.own_files(name)?;
         let exists = self.manifest_path(name).is_some_and(|path| path.exists());
         if !exists && !files.exists() {
@@ -522,6 +536,33 @@ impl Registry {
         Ok(())
     }
 
+    /// A model that is part of the program, in files that can be loaded.
+    fn shipped(&self, model: &Shipped) -> Result<Manifest, RegistryError> {
+        let unpacked = model.unpack(&self.folder.join("shipped"));
+        let folder = unpacked.map_err(|(path, source)| RegistryError::File { path, source })?;
+        let description = describe(&folder)?;
+        let (cancel, progress) = (CancelToken::new(), Progress::new());
+        let mut hashes = self.hashes();
+        let mut files = Vec::new();
+        for (path, place) in model_files(&folder)? {
+            let sha256 = hex::encode(hashes.of(&place, &cancel, &progress)?);
+            let size = fs::metadata(&place).map_err(|error| RegistryError::file(&place, error))?.len();
+            files.push(GotFile { path, size, sha256 });
+        }
+        let fingerprint = fingerprint_with(&folder, &mut hashes, &cancel, &progress)?;
+        hashes.keep();
+        let path = self.relative(&folder);
+        Ok(Manifest {
+            architecture: description.architecture,
+            files,
+            fingerprint,
+            license: Some(env!("CARGO_PKG_LICENSE").to_owned()),
+            parameters: description.parameters,
+            context: description.context,
+            ..Manifest::new(model.name, Source::Program, path, description.kind)
+        })
+    }
+
     fn manifest_path(&self, name: &str) -> Option<PathBuf> {
         Some(self.folder.join("registered").join(format!("{}.json", key(name)?)))
     }
@@ -558,6 +599,7 @@ fn wrong_name(name: &str) -> RegistryError {
 
 fn taken(old: &Manifest) -> RegistryError {
     let source_name = match &old.source {
+        Source::Program => return RegistryError::Reserved { name: old.name.clone() },
         Source::Hub { repository, .. } => repository.clone(),
         Source::Place(path) | Source::Copy(path) => path.display().to_string(),
     };

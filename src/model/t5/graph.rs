@@ -46,6 +46,21 @@ pub(super) struct Stack {
     pub(super) norm: Tensor,
 }
 
+/// The labels of a batch, rows of one length.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels<'a> {
+    /// Tokens, or [`IGNORED_LABEL`].
+    pub rows: &'a [Vec<i64>],
+    /// What each label of a row counts in the mean; all the same if `None`.
+    pub weights: Option<&'a [f32]>,
+}
+
+impl<'a> From<&'a Vec<Vec<i64>>> for Labels<'a> {
+    fn from(rows: &'a Vec<Vec<i64>>) -> Self {
+        Self { rows, weights: None }
+    }
+}
+
 /// A T5 model as candle tensors.
 pub struct T5Graph {
     config: T5Config,
@@ -216,14 +231,14 @@ impl T5Graph {
     ///
     /// # Errors
     /// What candle says; a batch without any label that counts divides by zero and gives NaN.
-    pub fn loss(
-        &self,
-        ids: &Tensor,
+    pub fn loss<'a>(
+        &'a self,
+        ids: &'a Tensor,
         mask: &Tensor,
-        labels: &[Vec<i64>],
+        labels: impl Into<Labels<'a>>,
         dropout: &mut Dropout,
     ) -> Result<(Tensor, Tensor)> {
-        Pass::new(self, ids, mask, labels)?.loss(dropout)
+        Pass::new(self, ids, mask, labels.into())?.loss(dropout)
     }
 
     /// The mean loss as of [`T5Graph::loss`], with gradient checkpointing: the gradients of `share` times it go to `take` a part at
@@ -231,11 +246,11 @@ impl T5Graph {
     ///
     /// # Errors
     /// What candle says, and `take`.
-    pub fn gradients(
-        &self,
-        ids: &Tensor,
+    pub fn gradients<'a>(
+        &'a self,
+        ids: &'a Tensor,
         mask: &Tensor,
-        labels: &[Vec<i64>],
+        labels: Labels<'a>,
         share: f64,
         dropout: &mut Dropout,
         take: &mut dyn FnMut(GradStore) -> Result<()>,

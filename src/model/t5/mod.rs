@@ -28,6 +28,7 @@ pub use config::{Activation, T5Config};
 pub use cpu::CpuT5;
 pub use graph::T5Graph;
 pub use memory::{check_tensors as check, estimate, matrices, parameters};
+pub use position::bucket;
 pub use projection::Added;
 
 use super::batches::in_batches;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use candle_core::backprop::GradStore;
 use candle_core::{D, DType, Tensor, Var};
 
-use super::graph::{Block, IGNORED_LABEL, MASKED, Stack, T5Graph, future_mask, score_mask};
+use super::graph::{Block, IGNORED_LABEL, Labels, MASKED, Stack, T5Graph, future_mask, score_mask};
 use super::names::Side;
 use crate::model::dropout::Dropout;
 use crate::model::{ModelError, ops};
@@ -24,6 +24,8 @@ pub(super) struct Pass<'a> {
     labels: &'a [Vec<i64>],
     /// 1 where a label counts, `[batch, length]`.
     counts: Tensor,
+    /// What each label counts in the mean, `[batch, length]`.
+    weights: Tensor,
     masks: Masks,
 }
 
@@ -48,7 +50,7 @@ impl<'a> Pass<'a> {
         graph: &'a T5Graph,
         ids: &'a Tensor,
         mask: &Tensor,
-        labels: &'a [Vec<i64>],
+        Labels { rows: labels, weights }: Labels<'a>,
     ) -> Result<Self> {
         let length = labels.first().map_or(0, Vec::len);
         let config = graph.config();
@@ -60,6 +62,12 @@ impl<'a> Pass<'a> {
         let inputs = Tensor::from_iter(shifted, graph.device())?.reshape(shape)?;
         let counts = labels.iter().flatten().map(|&label| if label == IGNORED_LABEL { 0f32 } else { 1.0 });
         let counts = Tensor::from_iter(counts, graph.device())?.reshape(shape)?;
+        let weights = match weights {
+            None => counts.clone(),
+            Some(weights) => {
+                counts.broadcast_mul(&Tensor::from_slice(weights, (labels.len(), 1), graph.device())?)?
+            }
+        };
         let masks = if graph.is_fused() {
             let padding = mask.flatten_all()?.to_vec1::<f32>()?;
             let padding = padding.into_iter().map(|real| (1.0 - real) * MASKED as f32).collect();
@@ -67,7 +75,7 @@ impl<'a> Pass<'a> {
         } else {
             Masks::Plain(score_mask(mask, graph.numbers())?)
         };
-        Ok(Self { graph, ids, inputs, labels, counts, masks })
+        Ok(Self { graph, ids, inputs, labels, counts, weights, masks })
     }
 
     /// The mean loss of the labels that count, and each one's own.
@@ -248,7 +256,8 @@ impl<'a> Pass<'a> {
             let likely = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
             (likely.gather(&targets, 2)?.squeeze(2)?.neg()? * &self.counts)?
         };
-        Ok(((each.sum_all()? / self.counts.sum_all()?)?, each))
+        let sum = (&each * &self.weights)?.sum_all()?;
+        Ok(((sum / self.weights.sum_all()?)?, each))
     }
 }
 

@@ -70,7 +70,10 @@ pub(super) fn of_model(model: &ModelSpec) -> Map<String, Value> {
 pub(super) fn of_variant(spec: &RunSpec) -> (Map<String, Value>, Option<String>) {
     let mut out = Map::new();
     if let Some(prompt) = &spec.prompt {
-        out.insert("template".into(), prompt.template.clone().into());
+        // Built-in templates have the task in their names; columns span tasks.
+        let task = format!("{} ", spec.dataset.task);
+        let template = prompt.template.strip_prefix(&task).unwrap_or(&prompt.template);
+        out.insert("template".into(), template.into());
         out.insert("mode".into(), prompt.mode.clone().into());
         out.insert("max_length".into(), prompt.max_length.into());
     }

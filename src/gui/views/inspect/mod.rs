@@ -415,7 +415,7 @@ fn nothing(ui: &mut egui::Ui, shared: &Shared, commands: &mut Vec<Command>) {
     let (text, action) = match idle {
         true => (
             "Here one looks at single samples: input, retrieved entries, prompt, answer, and how it was scored. Run something \
-             first; the sample benchmark brings its own data and needs no model.",
+             first; the sample benchmark brings its own data and models.",
             "Run the sample benchmark",
         ),
         false => ("The first answers appear here as soon as they are stored.", "See the runs"),

@@ -168,7 +168,7 @@ impl ModelView {
         if stock.models.is_empty() {
             kit::card(ui, |ui| {
                 ui.set_min_width(ui.available_width());
-                ui.label("No language model is installed yet.");
+                ui.label("No language model can be used.");
                 ui.add(
                     egui::Label::new(theme::weak(
                         ui,

@@ -253,7 +253,8 @@ fn installed(registry: &Registry, manifest: &Manifest, entries: &[Entry]) -> Car
         origin: words::origin(&manifest.source),
         path,
         context: manifest.context,
-        installed: true,
+        // What is part of the program cannot be removed.
+        installed: manifest.source != Source::Program,
     };
     let what = What::Model(Box::new(facts));
     Card { name: manifest.name.clone(), what, repository: repository.filter(|_| alone), trouble }

@@ -29,6 +29,7 @@ pub(super) fn origin(source: &Source) -> String {
             let place = if *cached { ", from Hugging Face\u{2019}s cache" } else { "" };
             format!("{repository}@{}{place}", commit.chars().take(7).collect::<String>())
         }
+        Source::Program => "part of the program".to_owned(),
         Source::Place(path) => format!("in place: {}", path.display()),
         Source::Copy(path) => format!("copy of {}", path.display()),
     }
