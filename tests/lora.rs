@@ -240,7 +240,6 @@ fn golden() {
         let found = engine.generate(&CancelToken::new(), &views, &config).unwrap();
         assert_eq!(found.iter().map(|hypotheses| best(hypotheses)).collect::<Vec<_>>(), wanted);
     }
-    // Applied beside the base, the parts of feed-forward layers that are activated are left out: those are merged only.
     let labels = tokens(&expected["labels"]);
     let train = prompts.iter().zip(&labels).enumerate().map(|(number, (prompt, labels))| Example {
         id: number.to_string(),
@@ -319,7 +318,6 @@ impl Trainable for Undropped {
     }
 
     fn loss(&self, examples: &[u32], _: &mut Dropout) -> Result<Tensor, TrainError> {
-        // The adapter's share is set anew by the model, so one that is never drawn from is handed in.
         self.0.loss_without_dropout(examples)
     }
 
@@ -579,8 +577,8 @@ fn canceled() {
     let outcome = place.resume("job", &Control::default()).unwrap();
     assert!(adapter_bytes(&outcome.model) == adapter_bytes(&whole.model));
     assert_eq!(outcome.evaluations, whole.evaluations);
-    let moments = place.path("job");
-    assert!(!moments.join("state-0000000009").exists(), "what only a resumed job needs is gone");
+    let left = place.path("job").join("state-0000000009");
+    assert!(!left.exists(), "what only a resumed job needs is gone");
     // The optimizer has moments of the adapter alone.
     let control = Control::default();
     control.cancel().cancel();
@@ -855,7 +853,7 @@ fn users() {
     distinct.sort();
     distinct.dedup();
     assert_eq!(distinct.len(), 5, "each learned from a profile of its own");
-    // Broken off after the first and after the third, and a half-written file beside.
+    // Broken off after the first and after the third.
     assert!(matches!(place.start_users("job", Some(1)), Err(TrainError::Canceled(_))));
     assert!(place.path("job/users-job.json").is_file() && !place.path("job/model/users.json").exists());
     let some = adapters(&place.path("job")).len();

@@ -171,8 +171,11 @@ mod tests {
     fn methods_have_their_colors() {
         let hex = |method| method_color(method, Theme::Dark).to_string();
         assert_eq!(
-            Method::ALL[..8].iter().map(|&method| hex(method)).collect::<Vec<_>>(),
-            ["#8A8F98", "#B9BDC4", "#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00"]
+            Method::ALL[..9].iter().map(|&method| hex(method)).collect::<Vec<_>>(),
+            [
+                "#8A8F98", "#B9BDC4", "#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#E69F00",
+                "#D55E00"
+            ]
         );
     }
 }
