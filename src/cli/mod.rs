@@ -119,6 +119,7 @@ enum Command {
     SampleData(sample_data::SampleData),
     Models(models::Models),
     Train(Box<train::TrainArgs>),
+    Lora(train::lora::LoraArgs),
     Devices(devices::Devices),
     /// Answer one prompt with a model.
     Generate(generate::Generate),
@@ -400,6 +401,7 @@ fn execute(command: Command, console: &Console, open_window: OpenWindow) -> Resu
         Command::Get(arguments) => get::run(arguments, console),
         Command::Models(arguments) => models::run(arguments, console),
         Command::Train(arguments) => train::run(*arguments, console),
+        Command::Lora(arguments) => train::lora::run(arguments, console),
         Command::Devices(arguments) => devices::run(&arguments, console),
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
         Command::Table(arguments) => table::run(&arguments, console),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bert;
 use super::gguf::{self, GgufFile, Shape};
+use super::lora::{AdapterError, Collection, home};
 use super::t5::{self, T5Config};
 use super::weights::Checkpoint;
 use super::{GenerationConfig, HfTokenizer, MemoryEstimate, ModelError, Precision};
@@ -116,7 +117,7 @@ impl Description {
     ) -> Result<MemoryEstimate, ModelError> {
         match self.kind {
             ModelKind::T5 => {
-                let config = T5Config::from_file(&model.join("config.json"))?;
+                let config = T5Config::from_file(&home(model)?.join("config.json"))?;
                 Ok(t5::estimate(&config, load.precision, load.batch, load.tokens, generation))
             }
             ModelKind::Gguf => {
@@ -130,7 +131,8 @@ impl Description {
 }
 
 fn folder(model: &Path) -> Result<Description, ModelError> {
-    let path = model.join("config.json");
+    let home = home(model)?;
+    let path = home.join("config.json");
     if !path.is_file() {
         return Err(ModelError::UnknownModel { path: model.to_owned() });
     }
@@ -139,9 +141,12 @@ fn folder(model: &Path) -> Result<Description, ModelError> {
     match architecture.as_str() {
         "t5" | "mt5" => {
             let config = T5Config::from_file(&path)?;
-            let checkpoint = Checkpoint::open(model)?;
+            let checkpoint = match Collection::is_at(model) {
+                true => Checkpoint::open(&home)?,
+                false => t5::open(model)?.1,
+            };
             t5::check(&config, &checkpoint)?;
-            let tokenizer = HfTokenizer::from_file(&model.join("tokenizer.json"))?;
+            let tokenizer = HfTokenizer::from_file(&home.join("tokenizer.json"))?;
             Ok(Description {
                 kind: ModelKind::T5,
                 architecture,
@@ -156,7 +161,7 @@ fn folder(model: &Path) -> Result<Description, ModelError> {
                 stored: checkpoint.main_format(),
             })
         }
-        "bert" | "roberta" | "xlm-roberta" | "camembert" => {
+        "bert" | "roberta" | "xlm-roberta" | "camembert" if home == model => {
             let (config, parameters, tokenizer) = bert::look(model)?;
             Ok(Description {
                 kind: ModelKind::Bert,
@@ -171,6 +176,10 @@ fn folder(model: &Path) -> Result<Description, ModelError> {
                 license: None,
                 stored: Checkpoint::open(model)?.main_format(),
             })
+        }
+        _ if home != model => {
+            let what = "an adapter for a model that is no T5 model; only adapters of those are read";
+            Err(AdapterError::Other { folder: model.to_owned(), what }.into())
         }
         _ => Err(ModelError::UnknownFamily { path, family: architecture }),
     }

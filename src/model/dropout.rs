@@ -8,8 +8,10 @@ use super::kernels::train::Mask;
 use crate::model::ModelError;
 
 /// Zeroes a share of the values and scales up the others, by seeded chance; or does nothing.
+#[derive(Debug, Clone)]
 pub struct Dropout {
     rate: f32,
+    adapter_rate: f32,
     rng: ChaCha8Rng,
 }
 
@@ -21,16 +23,30 @@ impl Dropout {
 
     /// Zeroes `rate` (0 to 1) of the values.
     pub fn new(rate: f32, seed: u64) -> Self {
-        Self { rate: rate.clamp(0.0, 0.999), rng: ChaCha8Rng::seed_from_u64(seed) }
+        Self { rate: clamped(rate), adapter_rate: 0.0, rng: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// Zeroes another share of the values that adapters read.
+    pub fn set_adapter_rate(&mut self, rate: f32) {
+        self.adapter_rate = clamped(rate);
     }
 
     /// What the next operation drops.
     pub(in crate::model) fn draw(&mut self) -> Mask {
-        if self.rate == 0.0 {
+        self.draw_at(self.rate)
+    }
+
+    /// What the next adapter does not see.
+    pub(in crate::model) fn draw_for_adapters(&mut self) -> Mask {
+        self.draw_at(self.adapter_rate)
+    }
+
+    fn draw_at(&mut self, rate: f32) -> Mask {
+        if rate == 0.0 {
             return Mask::NONE;
         }
-        let threshold = (f64::from(self.rate) * f64::from(u32::MAX)) as u32;
-        Mask { key: (self.rng.next_u32(), self.rng.next_u32()), threshold, scale: 1.0 / (1.0 - self.rate) }
+        let threshold = (f64::from(rate) * f64::from(u32::MAX)) as u32;
+        Mask { key: (self.rng.next_u32(), self.rng.next_u32()), threshold, scale: 1.0 / (1.0 - rate) }
     }
 
     /// A tensor with some of its values dropped.
@@ -38,14 +54,29 @@ impl Dropout {
     /// # Errors
     /// What candle says.
     pub fn apply(&mut self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let mask = self.draw();
-        if mask == Mask::NONE {
-            return Ok(x.clone());
-        }
-        let factors = (0..x.elem_count() as u32).map(|place| mask.factor(place));
-        let factors = Tensor::from_iter(factors, x.device())?.reshape(x.shape())?.to_dtype(x.dtype())?;
-        Ok(x.mul(&factors)?)
+        apply(self.draw(), x)
     }
+
+    /// A tensor as an adapter sees it.
+    ///
+    /// # Errors
+    /// What candle says.
+    pub(in crate::model) fn apply_for_adapters(&mut self, x: &Tensor) -> Result<Tensor, ModelError> {
+        apply(self.draw_for_adapters(), x)
+    }
+}
+
+fn clamped(rate: f32) -> f32 {
+    rate.clamp(0.0, 0.999)
+}
+
+fn apply(mask: Mask, x: &Tensor) -> Result<Tensor, ModelError> {
+    if mask == Mask::NONE {
+        return Ok(x.clone());
+    }
+    let factors = (0..x.elem_count() as u32).map(|place| mask.factor(place));
+    let factors = Tensor::from_iter(factors, x.device())?.reshape(x.shape())?.to_dtype(x.dtype())?;
+    Ok(x.mul(&factors)?)
 }
 
 #[cfg(test)]

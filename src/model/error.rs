@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::bert::BertError;
 use super::gguf::GgufError;
+use super::lora::AdapterError;
 use super::tokenizer::TokenizerError;
 use super::weights::WeightsError;
 use crate::jobs::Canceled;
@@ -15,6 +16,14 @@ pub enum ModelError {
     #[error("cannot read {path}: {source}", path = path.display())]
     Read {
         /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of a model cannot be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// The file or folder.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -42,6 +51,9 @@ pub enum ModelError {
     /// The weights cannot be read or do not fit the configuration.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// An adapter cannot be used.
+    #[error(transparent)]
+    Adapter(Box<AdapterError>),
     /// The tokenizer failed.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -235,6 +247,12 @@ impl ModelError {
             }
             _ => false,
         }
+    }
+}
+
+impl From<AdapterError> for ModelError {
+    fn from(error: AdapterError) -> Self {
+        Self::Adapter(Box::new(error))
     }
 }
 

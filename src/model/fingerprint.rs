@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::ModelError;
 use super::file_hashes::FileHashes;
+use super::lora;
 use super::weights::Checkpoint;
 use crate::jobs::{CancelToken, Progress};
 
@@ -39,6 +40,9 @@ pub fn fingerprint_with(
     cancel: &CancelToken,
     progress: &Progress,
 ) -> Result<String, ModelError> {
+    if lora::is_adapter(model) {
+        return adapter(model, hashes, cancel, progress);
+    }
     let files = files(model)?;
     let mut total = 0;
     for (_, path) in &files {
@@ -50,6 +54,24 @@ pub fn fingerprint_with(
         all.update(name.as_bytes());
         all.update([0]);
         all.update(hashes.of(path, cancel, progress)?);
+    }
+    Ok(hex::encode(all.finalize()))
+}
+
+/// What identifies an adapter or a collection of them: its base, how its numbers are used, and the numbers. Where the base lies
+/// does not count.
+fn adapter(
+    model: &Path,
+    hashes: &mut FileHashes,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<String, ModelError> {
+    let base = fingerprint_with(&lora::home(model)?, hashes, cancel, progress)?;
+    let mut all = Sha256::new_with_prefix(format!("{base}\n{}\n", lora::identity(model)?));
+    for (name, path) in lora::files(model)? {
+        all.update(name);
+        all.update([0]);
+        all.update(hashes.of(&path, cancel, progress)?);
     }
     Ok(hex::encode(all.finalize()))
 }

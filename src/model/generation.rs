@@ -28,6 +28,27 @@ pub trait Generator {
         config: &GenerationConfig,
     ) -> Result<Vec<Generation>, ModelError>;
 
+    /// Answers each prompt as for the user whose it is: `users` has their keys, one for each prompt. A model that does not know
+    /// users answers as ever.
+    ///
+    /// # Errors
+    /// As [`Generator::generate`]; a user whom a model should know and does not.
+    fn generate_for(
+        &mut self,
+        cancel: &CancelToken,
+        prompts: &[PromptInput<'_>],
+        users: &[&str],
+        config: &GenerationConfig,
+    ) -> Result<Vec<Generation>, ModelError> {
+        let _ = users;
+        self.generate(cancel, prompts, config)
+    }
+
+    /// Whether it answers each user differently.
+    fn knows_users(&self) -> bool {
+        false
+    }
+
     /// What happened since this was last asked that a person should know; none of a model that has nothing to say.
     fn take_notices(&mut self) -> Vec<Notice> {
         Vec::new()

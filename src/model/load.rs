@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::bert::BertEncoder;
 use super::gguf::{GgufModel, GgufOptions};
+use super::lora::home;
 use super::scripted::{self, CharacterTokenizer, Scripted, WordEncoder};
 use super::t5::{T5Model, T5Options};
 use super::{Encoder, EncoderOptions, Generator, ModelError, TextTokenizer};
@@ -39,7 +40,7 @@ pub fn load(model: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelErr
     let metadata = std::fs::metadata(model);
     let metadata = metadata.map_err(|source| ModelError::Read { path: model.to_owned(), source })?;
     if metadata.is_dir() {
-        if !model.join("config.json").is_file() {
+        if !home(model)?.join("config.json").is_file() {
             return Err(ModelError::UnknownModel { path: model.to_owned() });
         }
         let model = T5Model::load(model, options.t5)?;

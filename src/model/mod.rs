@@ -18,6 +18,7 @@ pub mod hub;
 mod kernels;
 pub mod known;
 mod load;
+pub mod lora;
 mod memory;
 mod ops;
 pub mod registry;

@@ -74,16 +74,22 @@ pub enum Training {
     ZeroShot,
     /// Trained on the benchmark.
     FineTuned,
+    /// With an adapter of low rank that was trained, beside weights as they were.
+    Lora,
+    /// With such an adapter for each user, trained on that user's own profile.
+    PerUserLora,
     /// No language model: a rule.
     Baseline,
 }
 
 impl Training {
-    /// `zero-shot`, `fine-tuned` or `baseline`.
+    /// `zero-shot`, `fine-tuned`, `lora`, `per-user-lora` or `baseline`.
     pub const fn id(self) -> &'static str {
         match self {
             Self::ZeroShot => "zero-shot",
             Self::FineTuned => "fine-tuned",
+            Self::Lora => "lora",
+            Self::PerUserLora => "per-user-lora",
             Self::Baseline => "baseline",
         }
     }

@@ -7,7 +7,7 @@ use std::cmp::{Ordering, Reverse};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Method, MethodColumn, improvement_percent, method_name};
+use super::{Method, MethodColumn, improvement_percent, run_method_name};
 use crate::lamp::{Metric, Setting, Split, Task};
 use crate::metrics::{Bootstrap, Comparison, Figure, MeteorStages, SampleScore, ScoreSet, compare, holm};
 use crate::record::{Difference, RunId, RunRecord, diff};
@@ -192,9 +192,9 @@ pub fn compare_runs(
 
 fn side(run: &RunRecord, scored: usize) -> Side {
     let spec = &run.spec;
-    let method = Method::of(&spec.retriever);
-    let k = (method != Method::NonPersonalized).then_some(spec.retriever.k);
-    let column = MethodColumn { method, name: method_name(&spec.retriever), k, variant: String::new() };
+    let method = Method::of_run(spec);
+    let k = (!spec.retriever.is_none()).then_some(spec.retriever.k);
+    let column = MethodColumn { method, name: run_method_name(spec), k, variant: String::new() };
     Side {
         id: run.id,
         run: run.key.clone(),

@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use super::{Method, MethodColumn, ResultTable, TableCell, method_name, words};
+use super::{Method, MethodColumn, ResultTable, TableCell, run_method_name, words};
 use crate::lamp::{Metric, PublishedFigure};
 use crate::metrics::PairedTest;
 use crate::record::{Prediction, RunRecord};
@@ -270,8 +270,8 @@ impl<W: Write> SampleLines<W> {
             spec.dataset.task.to_string(),
             text_cell(&spec.model.name),
             spec.model.training.id().to_owned(),
-            Method::of(&spec.retriever).id().to_owned(),
-            text_cell(&method_name(&spec.retriever)),
+            Method::of_run(spec).id().to_owned(),
+            text_cell(&run_method_name(spec)),
             spec.retriever.k.to_string(),
             prediction.position.to_string(),
             text_cell(&prediction.sample_id),

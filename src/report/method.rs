@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::record::RetrieverSpec;
+use crate::record::{RetrieverSpec, RunSpec, Training};
 
 /// A way to personalize, in the order of a table's columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -22,6 +22,8 @@ pub enum Method {
     Recency,
     /// Several retrievers together: reciprocal rank fusion, or half by recency.
     Fusion,
+    /// No entry in the prompt, but a model with an adapter that was trained on the user's profile.
+    PerUser,
     /// Retriever and k chosen for each task on another split.
     Tuned,
     /// The best answer of several runs, chosen by looking at the references: what choosing a method for each sample could
@@ -31,7 +33,7 @@ pub enum Method {
 
 impl Method {
     /// All, in the order of a table's columns.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NonPersonalized,
         Self::Random,
         Self::Bm25,
@@ -39,6 +41,7 @@ impl Method {
         Self::Dense,
         Self::Recency,
         Self::Fusion,
+        Self::PerUser,
         Self::Tuned,
         Self::Oracle,
     ];
@@ -46,6 +49,14 @@ impl Method {
     /// What a retriever's short form is; a form that this program does not know counts as a fusion.
     pub fn of(spec: &RetrieverSpec) -> Self {
         if spec.is_none() { Self::NonPersonalized } else { of_config(&spec.config) }
+    }
+
+    /// The same for a whole run: a profile may reach the model by its weights, too.
+    pub fn of_run(spec: &RunSpec) -> Self {
+        match Self::of(&spec.retriever) {
+            Self::NonPersonalized if spec.model.training == Training::PerUserLora => Self::PerUser,
+            method => method,
+        }
     }
 
     /// The word for it in files.
@@ -58,6 +69,7 @@ impl Method {
             Self::Dense => "dense",
             Self::Recency => "recency",
             Self::Fusion => "fusion",
+            Self::PerUser => "per-user",
             Self::Tuned => "tuned",
             Self::Oracle => "oracle",
         }
@@ -73,6 +85,7 @@ impl Method {
             Self::Dense => "Dense",
             Self::Recency => "Recency",
             Self::Fusion => "Fusion",
+            Self::PerUser => "Per-user LoRA",
             Self::Tuned => "Tuned",
             Self::Oracle => "Oracle",
         }
@@ -104,6 +117,14 @@ pub fn method_name(spec: &RetrieverSpec) -> String {
     }
     let name = config_name(without_seed(&spec.config).0.as_str(), 0);
     if spec.use_date { format!("{name}, with dates") } else { name }
+}
+
+/// How a run personalizes, as tables name it: [`method_name`], or that of adapters for each user where nothing is retrieved.
+pub fn run_method_name(spec: &RunSpec) -> String {
+    match Method::of_run(spec) {
+        Method::PerUser => Method::PerUser.name().to_owned(),
+        _ => method_name(&spec.retriever),
+    }
 }
 
 /// A random retriever's short form without its seed, and the seed; any other form as it is.

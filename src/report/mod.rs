@@ -18,7 +18,7 @@ pub mod submission;
 mod table;
 pub mod words;
 
-pub use method::{Method, method_name};
+pub use method::{Method, method_name, run_method_name};
 pub use published::published_beside;
 pub use table::{
     CellTest, Choice, MethodColumn, MetricChoice, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef,

@@ -32,7 +32,7 @@ pub(super) fn is_of_column(figure: &PublishedFigure, column: &MethodColumn) -> b
         Method::Recency => name == "recency",
         Method::Tuned => name.starts_with("tuned"),
         // What others fuse, and among which answers an oracle chose, differs from what is done here.
-        Method::FullText | Method::Fusion | Method::Oracle => false,
+        Method::FullText | Method::Fusion | Method::PerUser | Method::Oracle => false,
     };
     same_method && (figure.k.is_none() || column.k.is_none() || figure.k == column.k)
 }

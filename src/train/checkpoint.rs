@@ -9,9 +9,9 @@ use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
-use super::optimizer::{AdamW, Parameter};
+use super::optimizer::{AdamW, Parameter, tensors};
 use super::trainer::Evaluation;
-use crate::model::weights::{Checkpoint, NamedTensor, Values, write_safetensors};
+use crate::model::weights::{Checkpoint, write_safetensors};
 use crate::whole_file::WholeFile;
 
 const STATE: &str = "state.json";
@@ -52,9 +52,9 @@ impl Folder {
     ) -> Result<(), TrainError> {
         let name = format!("{BEFORE_STEP}{:010}", state.step);
         self.whole(&name, |folder| {
-            let weights: Vec<NamedTensor<'_>> = parameters.iter().map(named).collect();
             let path = folder.join(WEIGHTS);
-            write_safetensors(&path, &weights).map_err(|source| TrainError::write(&path, source))?;
+            write_safetensors(&path, &tensors(parameters))
+                .map_err(|source| TrainError::write(&path, source))?;
             optimizer.write(parameters, &folder.join(MOMENTS))?;
             let path = folder.join(STATE);
             let json = serde_json::to_vec_pretty(state).map_err(io::Error::from);
@@ -141,14 +141,6 @@ impl Folder {
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
-    }
-}
-
-fn named(parameter: &Parameter) -> NamedTensor<'_> {
-    NamedTensor {
-        name: parameter.name.clone(),
-        shape: parameter.var.dims().to_vec(),
-        values: Values::Tensor(parameter.var.as_tensor()),
     }
 }
 

@@ -7,19 +7,35 @@ use std::time::Duration;
 use super::trainer::Evaluation;
 use crate::jobs::{CancelToken, Latest};
 
+/// How often whoever waits looks whether to go on.
+pub(super) const LOOK: Duration = Duration::from_millis(50);
+
 /// Steers a job and shows how far it is. Clones share everything, so that one may stay with a window.
-#[derive(Debug, Clone, Default)]
-pub struct Control {
+#[derive(Debug)]
+pub struct Steering<P> {
     cancel: CancelToken,
     paused: Arc<AtomicBool>,
     finish: Arc<AtomicBool>,
-    latest: Latest<TrainProgress>,
+    latest: Latest<P>,
 }
 
-impl Control {
+impl<P> Clone for Steering<P> {
+    fn clone(&self) -> Self {
+        let (cancel, latest) = (self.cancel.clone(), self.latest.clone());
+        Self { cancel, paused: Arc::clone(&self.paused), finish: Arc::clone(&self.finish), latest }
+    }
+}
+
+impl<P> Default for Steering<P> {
+    fn default() -> Self {
+        Self::new(CancelToken::new())
+    }
+}
+
+impl<P> Steering<P> {
     /// Steers by a token that may cancel other work as well.
     pub fn new(cancel: CancelToken) -> Self {
-        Self { cancel, ..Self::default() }
+        Self { cancel, paused: Arc::default(), finish: Arc::default(), latest: Latest::new() }
     }
 
     /// The token that ends the work after a checkpoint, to be resumed.
@@ -47,11 +63,25 @@ impl Control {
         self.finish.load(Ordering::Acquire)
     }
 
+    /// Waits while paused, after having told so.
+    pub(super) fn rest(&self, tell: impl FnOnce()) {
+        let waits = || self.is_paused() && !self.cancel.is_canceled() && !self.is_finishing();
+        if waits() {
+            tell();
+        }
+        while waits() {
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Where the job leaves its progress, after each step.
-    pub const fn latest(&self) -> &Latest<TrainProgress> {
+    pub const fn latest(&self) -> &Latest<P> {
         &self.latest
     }
 }
+
+/// Steers a job that trains one model.
+pub type Control = Steering<TrainProgress>;
 
 /// What a job is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,19 +10,19 @@ use super::batching::step_seed;
 use super::control::Control;
 use super::estimate::Estimate;
 use super::examples::{Examples, collect, plan_split};
-use super::t5::{DevOptions, T5FineTuning};
+use super::t5::{DevOptions, T5FineTuning, refuse_adapter};
 use super::trainer::{Ended, Evaluation, Plan, Trainable, Trainer};
 use super::{TrainError, TrainRecipe};
 use crate::jobs::{CancelToken, Progress};
+use crate::model::lora::home;
 use crate::model::registry::EncoderDefaults;
-use crate::model::t5::{T5Config, parameters};
-use crate::model::weights::Checkpoint;
+use crate::model::t5::{open, parameters};
 use crate::model::{DeviceChoice, GenerationConfig, HfTokenizer, ModelError, RECIPE, free_memory};
 use crate::run::{CellModel, Workplace};
 use crate::whole_file::WholeFile;
 
 /// The form of jobs that this program writes.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 pub(super) const RECORD: &str = "job.json";
 pub(super) const DONE: &str = "done.json";
 pub(super) const MODEL: &str = "model";
@@ -130,16 +130,37 @@ pub fn prepare(
     if !base.is_dir() {
         return Err(family());
     }
-    let config = T5Config::from_file(&base.join("config.json"))?;
-    let checkpoint = Checkpoint::open(base).map_err(ModelError::from)?;
+    let (config, checkpoint) = open(base)?;
     let count = parameters(&config, &checkpoint);
-    let tokenizer = HfTokenizer::from_folder(base).map_err(ModelError::from)?;
+    if let Some(lora) = &recipe.lora {
+        refuse_adapter(base)?;
+        lora.matrices(&config)?;
+    }
+    let tokenizer = HfTokenizer::from_folder(&home(base)?).map_err(ModelError::from)?;
     let examples = collect(recipe, &train.cells, &dev, &tokenizer, workplace, cancel, progress)?;
     let longest = |length: fn(&super::Example) -> usize| examples.train.iter().map(length).max().unwrap_or(0);
     let (prompt, label) = (longest(|example| example.prompt.len()), longest(|example| example.labels.len()));
     let training = &recipe.training;
     let micro = recipe.micro_batch();
-    let estimate = Estimate::of(&config, count, training.batch, micro, prompt, label);
+    let estimate = |checkpointing| {
+        let whole = Estimate::of(&config, count, training.batch, micro, prompt, label, checkpointing);
+        match &recipe.lora {
+            Some(lora) => lora.estimate(whole, &config, (prompt, label), micro, checkpointing),
+            None => Ok(whole),
+        }
+    };
+    let needed = estimate(false)?.needed();
+    let checkpointing = training.gradient_checkpointing.unwrap_or_else(|| {
+        let short = free_memory().is_some_and(|free| needed > free);
+        !training.even && training.device == DeviceChoice::Cpu && short
+    });
+    if checkpointing && training.gradient_checkpointing.is_none() {
+        notes.push("Activations are computed again on the way back, since memory is short".to_owned());
+    }
+    let estimate = estimate(checkpointing)?;
+    // Decided once, so that a resumed job computes as it began.
+    let mut recipe = recipe.clone();
+    recipe.training.gradient_checkpointing = Some(checkpointing);
     for (number, what) in [
         (examples.fell_back, "prompts carry no entry, for none found room"),
         (examples.input_cut, "prompts lose the end of their input"),
@@ -155,7 +176,7 @@ pub fn prepare(
             version: VERSION,
             program: env!("CARGO_PKG_VERSION").to_owned(),
             name: None,
-            recipe: recipe.clone(),
+            recipe,
             model_fingerprint: first.spec.model.fingerprint.clone(),
             examples: examples.digest(),
             train_examples: examples.train.len(),
@@ -177,20 +198,7 @@ impl Prepared {
     /// # Errors
     /// [`TrainError::Memory`].
     pub fn check_memory(&self) -> Result<(), TrainError> {
-        const MB: u64 = 1_000_000;
-        let recipe = &self.record.recipe;
-        match free_memory() {
-            Some(free) if recipe.training.device == DeviceChoice::Cpu && self.estimate.needed() > free => {
-                Err(TrainError::Memory {
-                    needed_mb: self.estimate.needed().div_ceil(MB),
-                    state_mb: self.estimate.state.div_ceil(MB),
-                    work_mb: self.estimate.work.div_ceil(MB),
-                    micro_batch: recipe.micro_batch(),
-                    free_mb: free / MB,
-                })
-            }
-            _ => Ok(()),
-        }
+        self.estimate.check(&self.record.recipe)
     }
 }
 
@@ -272,7 +280,7 @@ pub fn resume(
     let options = JobOptions { name: record.name.clone(), ..options.clone() };
     if folder.join(DONE).exists() {
         let outcome: Outcome = get(&folder.join(DONE))?;
-        register(&outcome, workplace, control.cancel())?;
+        register(&outcome.model, outcome.name.as_deref(), workplace, control.cancel())?;
         return Ok(outcome);
     }
     let mut prepared = prepare(&record.recipe, workplace, control.cancel(), progress)?;
@@ -318,23 +326,37 @@ fn work(
     };
     let folder = &options.folder;
     let train = || -> Result<Outcome, TrainError> {
-        let model = T5FineTuning::load(&base, examples, dev)?.even(record.recipe.training.even);
+        let model = match &recipe.lora {
+            None => T5FineTuning::load(&base, examples, dev)?,
+            Some(lora) => T5FineTuning::load_adapter(&base, examples, dev, lora, training.seed)?,
+        };
+        let model = model
+            .computing(training.precision, training.gradient_checkpointing.unwrap_or_default())
+            .even(training.even);
         let mut trainer = Trainer::new(model, plan, folder, control)?;
         let ended = trainer.run()?;
         conclude(&trainer, ended, &record, folder)
     };
-    let outcome = match workplace.threads() {
-        0 => train(),
+    let outcome = in_threads(workplace, train)?;
+    register(&outcome.model, outcome.name.as_deref(), workplace, control.cancel())?;
+    Ok(outcome)
+}
+
+/// Does something with as many threads as a workplace has.
+pub(super) fn in_threads<T: Send>(
+    workplace: &Workplace,
+    work: impl FnOnce() -> Result<T, TrainError> + Send,
+) -> Result<T, TrainError> {
+    match workplace.threads() {
+        0 => work(),
         threads => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let failed = |error: rayon::ThreadPoolBuildError| ModelError::Threads {
                 source: std::io::Error::other(error),
             };
-            pool.map_err(failed)?.install(train)
+            pool.map_err(failed)?.install(work)
         }
-    }?;
-    register(&outcome, workplace, control.cancel())?;
-    Ok(outcome)
+    }
 }
 
 /// Puts the best weights where the result belongs, and clears what only a resumed job would need. May be broken off and
@@ -369,11 +391,16 @@ fn conclude<M: Trainable>(
     Ok(outcome)
 }
 
-fn register(outcome: &Outcome, workplace: &Workplace, cancel: &CancelToken) -> Result<(), TrainError> {
-    if let Some(name) = &outcome.name {
+/// Registers what a job made, if it has a name.
+pub(super) fn register(
+    model: &Path,
+    name: Option<&str>,
+    workplace: &Workplace,
+    cancel: &CancelToken,
+) -> Result<(), TrainError> {
+    if name.is_some() {
         let encoder = EncoderDefaults::default();
-        let progress = Progress::new();
-        workplace.registry().add(&outcome.model, Some(name), false, encoder, cancel, &progress)?;
+        workplace.registry().add(model, name, false, encoder, cancel, &Progress::new())?;
     }
     Ok(())
 }

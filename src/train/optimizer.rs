@@ -37,6 +37,18 @@ impl Parameter {
     }
 }
 
+/// The values of parameters, to be written.
+pub(super) fn tensors(parameters: &[Parameter]) -> Vec<NamedTensor<'_>> {
+    fn named(parameter: &Parameter) -> NamedTensor<'_> {
+        NamedTensor {
+            name: parameter.name.clone(),
+            shape: parameter.var.dims().to_vec(),
+            values: Values::Tensor(parameter.var.as_tensor()),
+        }
+    }
+    parameters.iter().map(named).collect()
+}
+
 /// The constants of AdamW.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AdamWOptions {
@@ -79,6 +91,11 @@ impl Gradients {
             });
         }
         Ok(())
+    }
+
+    /// Each parameter's gradient; `None` where the loss does not hang on it.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&Tensor>> {
+        self.0.iter().map(Option::as_ref)
     }
 
     /// The norm of all gradients together; not finite where one of them is not.

@@ -8,7 +8,7 @@ use super::TrainError;
 use super::optimizer::AdamWOptions;
 use super::schedule::{Decline, Schedule};
 use crate::lamp::{Setting, Split, Task};
-use crate::model::DeviceChoice;
+use crate::model::{DeviceChoice, Precision};
 use crate::prompt::PromptMode;
 use crate::run::experiment::{
     DataSettings, Experiment, GenerationSettings, ModelSettings, PromptSettings, RetrievalSettings, Templates,
@@ -34,6 +34,8 @@ pub struct TrainRecipe {
     pub training: LoopRecipe,
     /// How the dev split is answered.
     pub evaluation: EvaluationRecipe,
+    /// Trains an adapter of low rank beside the model's weights, which stay as they are; the weights themselves if `None`.
+    pub lora: Option<LoraRecipe>,
 }
 
 /// What is learned from, and what is held out.
@@ -192,6 +194,11 @@ pub struct LoopRecipe {
     pub patience: Option<u64>,
     /// Where it computes.
     pub device: DeviceChoice,
+    /// What products are computed in: `f32`, or `bf16` on a GPU (mixed precision: weights, moments and sums stay 32-bit numbers).
+    pub precision: Precision,
+    /// Whether activations are computed again on the way back, which takes a third more time and much less memory; only where
+    /// memory is short if `None`.
+    pub gradient_checkpointing: Option<bool>,
 }
 
 impl Default for LoopRecipe {
@@ -205,6 +212,8 @@ impl Default for LoopRecipe {
             seed: 0,
             patience: None,
             device: DeviceChoice::Cpu,
+            precision: Precision::F32,
+            gradient_checkpointing: None,
         }
     }
 }
@@ -224,6 +233,63 @@ pub struct EvaluationRecipe {
 impl Default for EvaluationRecipe {
     fn default() -> Self {
         Self { beams: 4, max_new_tokens: 128, batch: 16 }
+    }
+}
+
+/// Names of the matrices that an adapter can be trained for, as checkpoints have them: those of attention (`q`, `k`, `v`,
+/// `o`), then those of the feed-forward layers; gated models have `wi_0` and `wi_1` in the place of `wi`.
+pub const LORA_TARGETS: [&str; 8] = ["q", "k", "v", "o", "wi", "wi_0", "wi_1", "wo"];
+
+/// An adapter of low rank (LoRA, arXiv 2106.09685): `W + (alpha / r) · B · A` takes the place of the matrix `W`.
+///
+/// The defaults are the constants of the benchmark's adapters for each user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoraRecipe {
+    /// The rank: rows of A, columns of B.
+    pub r: usize,
+    /// The adapter's weight, in parts of the rank.
+    pub alpha: f64,
+    /// The share of what an adapter reads that is dropped, beside the dropout of the model itself.
+    pub dropout: f32,
+    /// The matrices that it is for, of [`LORA_TARGETS`].
+    pub targets: Vec<String>,
+}
+
+impl Default for LoraRecipe {
+    fn default() -> Self {
+        let targets = ["q", "k", "v"].map(str::to_owned).to_vec();
+        Self { r: 8, alpha: 32.0, dropout: 0.1, targets }
+    }
+}
+
+impl LoraRecipe {
+    fn check(&self) -> Result<(), TrainError> {
+        let wrong = |field, value: &dyn std::fmt::Display, rule| {
+            Err(TrainError::Setting { field, value: value.to_string(), rule })
+        };
+        if self.r == 0 || self.r > 1024 {
+            return wrong("lora.r", &self.r, "must be between 1 and 1024");
+        }
+        if !(self.alpha.is_finite() && self.alpha > 0.0) {
+            return wrong("lora.alpha", &self.alpha, "must be a number above 0");
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return wrong("lora.dropout", &self.dropout, "must be at least 0 and below 1");
+        }
+        if self.targets.is_empty() {
+            return wrong(
+                "lora.targets",
+                &"empty",
+                "must name at least one of q, k, v, o, wi, wi_0, wi_1, wo",
+            );
+        }
+        match self.targets.iter().find(|target| !LORA_TARGETS.contains(&target.as_str())) {
+            Some(target) => {
+                wrong("lora.targets", target, "its names must be of q, k, v, o, wi, wi_0, wi_1, wo")
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -296,6 +362,17 @@ impl TrainRecipe {
         }
     }
 
+    /// The recipe of adapters for each user without model and data, with the constants of the benchmark's own
+    /// (arXiv 2409.09510): prompts and labels of 512 tokens, 30 epochs, the last one kept. The split is that whose samples'
+    /// users get an adapter.
+    pub fn per_user() -> Self {
+        let mut recipe = Self { lora: Some(LoraRecipe::default()), ..Self::default() };
+        (recipe.data.split, recipe.data.dev) = (Split::Dev, None);
+        (recipe.prompt.max_length, recipe.prompt.max_label_length) = (512, 512);
+        recipe.training.epochs = 30;
+        recipe
+    }
+
     /// Checks what can be checked without model and data.
     ///
     /// # Errors
@@ -329,6 +406,27 @@ impl TrainRecipe {
                 "must be between 2 and 4096",
             );
         }
+        match (training.precision, training.device) {
+            (Precision::F32, _) => {}
+            (Precision::Bf16, DeviceChoice::Cpu) => {
+                return wrong(
+                    "training.precision",
+                    &"bf16",
+                    "is for GPUs: processors train in f32, which is faster there",
+                );
+            }
+            (Precision::Bf16, _) => {}
+            (other, _) => {
+                return wrong("training.precision", &other.name(), "must be f32, or bf16 on a GPU");
+            }
+        }
+        if training.even && training.gradient_checkpointing == Some(true) {
+            return wrong(
+                "training.even",
+                &true,
+                "cannot be had together with training.gradient_checkpointing",
+            );
+        }
         if training.patience == Some(0) {
             return wrong("training.patience", &0, "must be at least 1");
         }
@@ -360,7 +458,7 @@ impl TrainRecipe {
                 return wrong(field, &value, "must be at least 0 and below 1");
             }
         }
-        Ok(())
+        self.lora.as_ref().map_or(Ok(()), LoraRecipe::check)
     }
 
     /// Examples computed at once.
@@ -463,6 +561,7 @@ mod tests {
         recipe.data.tasks = vec![Task::Lamp3];
         recipe.training.patience = Some(2);
         recipe.retrieval.retriever = "bm25".to_owned();
+        recipe.lora = Some(LoraRecipe { r: 4, ..LoraRecipe::default() });
         std::fs::write(&path, recipe.to_toml().unwrap()).unwrap();
         assert_eq!(TrainRecipe::read(&path).unwrap(), recipe);
         std::fs::write(&path, "model = \"t5\"\n[training]\nepoch = 3\n").unwrap();
@@ -484,5 +583,12 @@ mod tests {
         assert!(check(&|r| r.optimizer.warmup = 1.5).contains("warmup"));
         assert!(check(&|r| r.training.dropout = Some(1.0)).contains("dropout"));
         assert!(check(&|r| r.data.dev = Some(Split::Train)).contains("data.dev"));
+        let lora = |change: &dyn Fn(&mut LoraRecipe)| check(&|r| change(r.lora.get_or_insert_default()));
+        assert!(lora(&|l| l.r = 0).starts_with("lora.r is 0"));
+        assert!(lora(&|l| l.alpha = -1.0).starts_with("lora.alpha is -1"));
+        assert!(lora(&|l| l.dropout = 1.0).starts_with("lora.dropout is 1"));
+        assert!(lora(&|l| l.targets.clear()).starts_with("lora.targets is empty"));
+        let error = lora(&|l| l.targets.push("query".to_owned()));
+        assert!(error.contains("query") && error.contains("q, k, v, o, wi"), "{error}");
     }
 }

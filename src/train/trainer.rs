@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::TrainError;
 use super::batching::{batches, step_seed};
 use super::checkpoint::{Folder, State};
-use super::control::{Control, Phase, TrainProgress};
+use super::control::{Control, LOOK, Phase, TrainProgress};
 use super::curve::{Curve, CurvePoint};
 use super::optimizer::{AdamW, AdamWOptions, Gradients, Parameter};
 use super::schedule::Schedule;
@@ -17,8 +17,6 @@ use crate::jobs::CancelToken;
 use crate::lamp::{Metric, Setting, Task};
 use crate::model::Dropout;
 
-/// How often whoever waits looks whether to go on.
-const LOOK: Duration = Duration::from_millis(50);
 /// How much of the mean of recent losses, rates and times an older one keeps.
 const MEMORY: f64 = 0.95;
 
@@ -45,6 +43,20 @@ pub trait Trainable {
     /// What the arithmetic gives.
     fn loss(&self, examples: &[u32], dropout: &mut Dropout) -> Result<Tensor, TrainError>;
 
+    /// Adds the gradients of `share` times the mean loss of a batch, and gives that loss.
+    ///
+    /// # Errors
+    /// What the arithmetic gives.
+    fn learn(
+        &self,
+        examples: &[u32],
+        share: f64,
+        dropout: &mut Dropout,
+        gradients: &mut Gradients,
+    ) -> Result<f64, TrainError> {
+        learn_at_once(self, examples, share, dropout, gradients)
+    }
+
     /// Writes what was trained into an empty folder, in the form in which others load it.
     ///
     /// # Errors
@@ -62,6 +74,23 @@ pub trait Trainable {
         cancel: &CancelToken,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<DevScore>, TrainError>;
+}
+
+/// The gradients of a loss all of whose activations are kept.
+pub(super) fn learn_at_once(
+    model: &(impl Trainable + ?Sized),
+    examples: &[u32],
+    share: f64,
+    dropout: &mut Dropout,
+    gradients: &mut Gradients,
+) -> Result<f64, TrainError> {
+    let mean = model.loss(examples, dropout)?;
+    let value = f64::from(mean.to_scalar::<f32>()?);
+    if value.is_finite() {
+        let store = if share == 1.0 { mean.backward()? } else { (mean * share)?.backward()? };
+        gradients.add(model.parameters(), store)?;
+    }
+    Ok(value)
 }
 
 /// The figure of one dataset of the dev split.
@@ -140,11 +169,11 @@ pub struct Plan {
 }
 
 /// What a step came to.
-struct Step {
-    loss: f64,
-    norm: f64,
-    rate: f64,
-    tokens: u64,
+pub(super) struct Step {
+    pub loss: f64,
+    pub norm: f64,
+    pub rate: f64,
+    pub tokens: u64,
 }
 
 /// Recent means, for those who watch.
@@ -245,7 +274,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
                 self.tell(Phase::Done);
                 return Ok(ended);
             }
-            self.rest();
+            self.control.rest(|| self.tell(Phase::Paused));
             if self.control.cancel().is_canceled() {
                 return Err(self.leave());
             }
@@ -278,19 +307,6 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         }
     }
 
-    /// Waits while paused.
-    fn rest(&self) {
-        let waits = || {
-            self.control.is_paused() && !self.control.cancel().is_canceled() && !self.control.is_finishing()
-        };
-        if waits() {
-            self.tell(Phase::Paused);
-        }
-        while waits() {
-            std::thread::sleep(LOOK);
-        }
-    }
-
     /// Saves where it stands and says that it was canceled; if that cannot be saved, why not.
     fn leave(&mut self) -> TrainError {
         match self.save() {
@@ -312,7 +328,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         }
         let begun = Instant::now();
         let batch = self.order.get(self.state.position as usize).cloned().unwrap_or_default();
-        let step = self.learn(&batch)?;
+        let step = learn_batch(&self.model, &self.plan, &mut self.optimizer, self.state.step, &batch)?;
         self.state.step += 1;
         self.state.position += 1;
         let seconds = begun.elapsed().as_secs_f64();
@@ -339,50 +355,6 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             self.save()?;
         }
         Ok(())
-    }
-
-    /// Moves the weights by one batch.
-    fn learn(&mut self, batch: &[u32]) -> Result<Step, TrainError> {
-        let number = self.state.step;
-        let weigh = |examples: &[u32]| examples.iter().map(|&e| self.model.weight(e as usize)).sum::<f64>();
-        let total = weigh(batch);
-        let mut gradients = Gradients::new(self.model.parameters());
-        let mut loss = 0.0;
-        for (part, examples) in batch.chunks(self.plan.micro_batch.max(1)).enumerate() {
-            let mut dropout = Dropout::new(self.plan.dropout, step_seed(self.plan.seed, number, part as u64));
-            let mean = self.model.loss(examples, &mut dropout)?;
-            let value = f64::from(mean.to_scalar::<f32>()?);
-            if !value.is_finite() {
-                return Err(self.not_finite("loss", examples));
-            }
-            let share = weigh(examples) / total;
-            loss += share * value;
-            let store = if share == 1.0 { mean.backward()? } else { (mean * share)?.backward()? };
-            gradients.add(self.model.parameters(), store)?;
-        }
-        let norm = gradients.norm()?;
-        if !norm.is_finite() {
-            return Err(self.not_finite("gradient", batch));
-        }
-        let rate = self.plan.schedule.rate(number);
-        self.optimizer.step(self.model.parameters(), &gradients, norm, rate, self.plan.clip)?;
-        let tokens = batch.iter().map(|&example| self.model.tokens(example as usize) as u64).sum();
-        Ok(Step { loss, norm, rate, tokens })
-    }
-
-    fn not_finite(&self, what: &'static str, examples: &[u32]) -> TrainError {
-        const SHOWN: usize = 32;
-        let mut ids: Vec<&str> = examples.iter().take(SHOWN).map(|&e| self.model.id(e as usize)).collect();
-        if examples.len() > SHOWN {
-            ids.push("and more");
-        }
-        let advice = if self.state.step == 0 {
-            "The weights that it began with are damaged or overflow; look at the model before at the recipe"
-        } else {
-            "The last checkpoint is sound. Begin a new job with a lower learning_rate, a longer warmup or a smaller clip, and \
-             look at these examples for texts that are no language"
-        };
-        TrainError::NotFinite { what, step: self.state.step + 1, ids: ids.join(", "), advice }
     }
 
     /// Ends an epoch: scores the weights, and keeps them if they are the best so far.
@@ -452,4 +424,50 @@ impl<'a, M: Trainable> Trainer<'a, M> {
     fn tell(&self, phase: Phase) {
         self.control.latest().set(self.progress(phase));
     }
+}
+
+/// Moves the weights by one batch; `number` counts the steps before.
+pub(super) fn learn_batch<M: Trainable>(
+    model: &M,
+    plan: &Plan,
+    optimizer: &mut AdamW,
+    number: u64,
+    batch: &[u32],
+) -> Result<Step, TrainError> {
+    let weigh = |examples: &[u32]| examples.iter().map(|&e| model.weight(e as usize)).sum::<f64>();
+    let total = weigh(batch);
+    let mut gradients = Gradients::new(model.parameters());
+    let mut loss = 0.0;
+    for (part, examples) in batch.chunks(plan.micro_batch.max(1)).enumerate() {
+        let mut dropout = Dropout::new(plan.dropout, step_seed(plan.seed, number, part as u64));
+        let share = weigh(examples) / total;
+        let value = model.learn(examples, share, &mut dropout, &mut gradients)?;
+        if !value.is_finite() {
+            return Err(not_finite(model, "loss", number, examples));
+        }
+        loss += share * value;
+    }
+    let norm = gradients.norm()?;
+    if !norm.is_finite() {
+        return Err(not_finite(model, "gradient", number, batch));
+    }
+    let rate = plan.schedule.rate(number);
+    optimizer.step(model.parameters(), &gradients, norm, rate, plan.clip)?;
+    let tokens = batch.iter().map(|&example| model.tokens(example as usize) as u64).sum();
+    Ok(Step { loss, norm, rate, tokens })
+}
+
+fn not_finite<M: Trainable>(model: &M, what: &'static str, number: u64, examples: &[u32]) -> TrainError {
+    const SHOWN: usize = 32;
+    let mut ids: Vec<&str> = examples.iter().take(SHOWN).map(|&e| model.id(e as usize)).collect();
+    if examples.len() > SHOWN {
+        ids.push("and more");
+    }
+    let advice = if number == 0 {
+        "The weights that it began with are damaged or overflow; look at the model before at the recipe"
+    } else {
+        "The last checkpoint is sound. Begin a new job with a lower learning_rate, a longer warmup or a smaller clip, and \
+         look at these examples for texts that are no language"
+    };
+    TrainError::NotFinite { what, step: number + 1, ids: ids.join(", "), advice }
 }

@@ -66,8 +66,11 @@ struct Get {
 /// Register a model that lies on this machine.
 #[derive(Debug, Args)]
 struct Add {
-    /// A GGUF file, or a folder with config.json, tokenizer.json and weights.
+    /// A GGUF file, a folder with config.json, tokenizer.json and weights, or a folder with a LoRA adapter in PEFT's layout.
     path: PathBuf,
+    /// The model that an adapter is for, where it does not name a folder here: a name, a repository or a folder.
+    #[arg(long, value_name = "MODEL")]
+    base: Option<String>,
     /// What to call it here.
     #[arg(long)]
     name: Option<String>,
@@ -189,12 +192,13 @@ impl Add {
     fn run(self, registry: &Registry, console: &Console) -> Result<Outcome, CliError> {
         let encoder = self.encoder.defaults();
         let manifest = console.with_progress(Unit::Bytes, |progress| {
-            registry.add(&self.path, self.name.as_deref(), self.copy, encoder, console.cancel(), progress)
+            let (base, name) = (self.base.as_deref(), self.name.as_deref());
+            registry.add_for(&self.path, base, name, self.copy, encoder, console.cancel(), progress)
         })?;
         if console.is_json() {
             console.print_json(&row(registry, &manifest))?;
         } else {
-            let how = if self.copy { "copied" } else { "registered in place" };
+            let how = if manifest.is_own() { "copied" } else { "registered in place" };
             console.print(&format!("{}: {how}\n", plain(&manifest.name)))?;
             about(registry, &manifest, console)?;
         }

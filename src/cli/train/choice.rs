@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::CliError;
+use crate::cli::model_choice::PrecisionName;
 use crate::lamp::{Setting, Split, Task};
 use crate::model::DeviceChoice;
 use crate::prompt::PromptMode;
@@ -146,9 +147,31 @@ pub(super) struct RecipeArgs {
     /// Where it computes: cpu, cuda, cuda:1 or metal [default: cpu].
     #[arg(long)]
     device: Option<DeviceChoice>,
+    /// What products are computed in: f32, or bf16 on a GPU [default: f32].
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionName>,
+    /// Whether activations are computed again on the way back, for less memory and a third more time [default: where memory is
+    /// short].
+    #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
+    gradient_checkpointing: Option<bool>,
     /// Hypotheses side by side when the dev split is answered [default: 4].
     #[arg(long, value_name = "N")]
     beams: Option<usize>,
+    /// Train an adapter of low rank (LoRA) and leave the model's weights as they are; so does any option of the adapter.
+    #[arg(long)]
+    lora: bool,
+    /// The adapter's rank [default: 8].
+    #[arg(long, value_name = "R")]
+    lora_r: Option<usize>,
+    /// The adapter's weight, in parts of its rank [default: 32].
+    #[arg(long, value_name = "ALPHA")]
+    lora_alpha: Option<f64>,
+    /// The share of what the adapter reads that is dropped [default: 0.1].
+    #[arg(long, value_name = "SHARE")]
+    lora_dropout: Option<f32>,
+    /// The matrices that the adapter is for, of q, k, v, o, wi, wi_0, wi_1, wo [default: q,k,v].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    lora_targets: Vec<String>,
     /// The most new tokens when the dev split is answered [default: 128].
     #[arg(long, value_name = "N")]
     max_new_tokens: Option<usize>,
@@ -170,17 +193,33 @@ fn list<T>(to: &mut Vec<T>, given: Vec<T>) {
 }
 
 impl RecipeArgs {
-    /// The recipe that is meant.
-    pub(super) fn recipe(self) -> Result<TrainRecipe, CliError> {
+    /// The recipe that is meant: a file's, or what options change of a preset.
+    pub(super) fn over_preset(self) -> Result<TrainRecipe, CliError> {
         let preset = match self.preset {
             Some(PresetName::Paper) => Preset::Paper,
             Some(PresetName::Official) | None => Preset::Official,
         };
+        self.over(preset.recipe())
+    }
+
+    /// The same for adapters for each user, whose constants are others.
+    pub(super) fn over_per_user(mut self) -> Result<TrainRecipe, CliError> {
+        if self.preset.is_some() {
+            return Err(CliError::Usage(
+                "adapters for each user have one set of constants; leave out --preset",
+            ));
+        }
+        self.lora = true;
+        self.over(TrainRecipe::per_user())
+    }
+
+    fn over(self, begun: TrainRecipe) -> Result<TrainRecipe, CliError> {
         let mut recipe = match &self.recipe {
             Some(file) => TrainRecipe::read(file)?,
-            None => preset.recipe(),
+            None => begun,
         };
-        let TrainRecipe { model, data, retrieval, prompt, optimizer, training, evaluation } = &mut recipe;
+        let TrainRecipe { model, data, retrieval, prompt, optimizer, training, evaluation, lora } =
+            &mut recipe;
         set(model, self.model);
         list(&mut data.paths, self.data);
         list(&mut data.tasks, self.task);
@@ -221,9 +260,19 @@ impl RecipeArgs {
         set(&mut training.seed, self.seed);
         training.patience = self.patience.or(training.patience);
         set(&mut training.device, self.device);
+        set(&mut training.precision, self.precision);
+        training.gradient_checkpointing = self.gradient_checkpointing.or(training.gradient_checkpointing);
         set(&mut evaluation.beams, self.beams);
         set(&mut evaluation.max_new_tokens, self.max_new_tokens);
         set(&mut evaluation.batch, self.dev_batch);
+        let adapter = self.lora_r.is_some() || self.lora_alpha.is_some() || self.lora_dropout.is_some();
+        if self.lora || adapter || !self.lora_targets.is_empty() {
+            let lora = lora.get_or_insert_default();
+            set(&mut lora.r, self.lora_r);
+            set(&mut lora.alpha, self.lora_alpha);
+            set(&mut lora.dropout, self.lora_dropout);
+            list(&mut lora.targets, self.lora_targets);
+        }
         if let Ok(folder) = std::env::current_dir() {
             recipe.make_absolute(&folder);
         }

@@ -1,6 +1,7 @@
-//! `lamplight train` and `train resume`: models fine-tuned from a terminal.
+//! `lamplight train`, `train resume` and `lora`: models and adapters trained from a terminal.
 
 mod choice;
+pub(super) mod lora;
 mod progress;
 mod scratch;
 
@@ -36,6 +37,7 @@ use choice::RecipeArgs;
 Examples:
   lamplight train --model flan-t5-small --data datasets/sample --task LaMP-3 --setting user --retriever bm25 --k 4 --name stars
   lamplight train --preset paper --model google/flan-t5-base --data LaMP --task LaMP-1 --setting user --name lamp1 --dry-run
+  lamplight train --lora --model flan-t5-small --data datasets/sample --task LaMP-3 --name stars-lora
   lamplight train --recipe recipe.toml --name mine
   lamplight train resume JOB"
 )]
@@ -139,7 +141,7 @@ pub(super) fn run(arguments: TrainArgs, console: &Console) -> Result<Outcome, Cl
         Some(TrainCommand::Encoder(arguments)) => return scratch::encoder(&arguments, console),
         None => {}
     }
-    let recipe = recipe.recipe()?;
+    let recipe = recipe.over_preset()?;
     if print_recipe {
         recipe.check()?;
         console.print(&recipe.to_toml()?)?;
@@ -170,8 +172,13 @@ fn resume(arguments: &ResumeArgs, console: &Console) -> Result<Outcome, CliError
     let named = arguments.job.to_str().map(|name| named_folder(&workplace, name));
     let folder = named.filter(|folder| !arguments.job.exists() && folder.exists());
     let folder = std::path::absolute(folder.unwrap_or_else(|| arguments.job.clone()))?;
-    let options = arguments.work.options(folder.clone(), None);
     let progress = crate::jobs::Progress::new();
+    if train::is_users_job(&folder) {
+        return lora::watch(&folder, console, |control| {
+            train::resume_users(&folder, &workplace, control, &progress)
+        });
+    }
+    let options = arguments.work.options(folder.clone(), None);
     watch(&folder, console, |control| train::resume(&options, &workplace, control, &progress))
 }
 

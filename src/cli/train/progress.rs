@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::Console;
 use crate::jobs::CancelToken;
-use crate::train::{Control, Evaluation, Phase, TrainProgress};
+use crate::train::{Control, Evaluation, Phase, TrainProgress, UsersControl, UsersProgress};
 
 /// How often the lines are drawn anew.
 const EVERY: Duration = Duration::from_millis(100);
@@ -21,21 +21,28 @@ pub(super) struct Bars {
 
 impl Bars {
     pub(super) fn start(console: &Console, control: &Control) -> Self {
+        let control = control.clone();
+        Self::watch(console, move |finished| match io::stderr().is_terminal() {
+            true => draw(finished, &control),
+            false => tell(finished, &control, say),
+        })
+    }
+
+    /// The same for a job for many users.
+    pub(super) fn start_users(console: &Console, control: &UsersControl) -> Self {
+        let control = control.clone();
+        Self::watch(console, move |finished| match io::stderr().is_terminal() {
+            true => draw_users(finished, &control),
+            false => tell_users(finished, &control, say),
+        })
+    }
+
+    fn watch(console: &Console, show: impl FnOnce(&CancelToken) + Send + 'static) -> Self {
         let finished = CancelToken::new();
         let told = !console.is_quiet() && !console.is_json();
         let watcher = told.then(|| {
-            let (finished, control) = (finished.clone(), control.clone());
-            std::thread::spawn(move || {
-                if io::stderr().is_terminal() {
-                    draw(&finished, &control);
-                } else {
-                    tell(&finished, &control, |line| {
-                        use io::Write;
-                        // A line that cannot be shown is no reason to end the work.
-                        let _ = writeln!(io::stderr().lock(), "{line}");
-                    });
-                }
-            })
+            let finished = finished.clone();
+            std::thread::spawn(move || show(&finished))
         });
         Self { finished, watcher }
     }
@@ -47,6 +54,12 @@ impl Bars {
             let _ = watcher.join();
         }
     }
+}
+
+fn say(line: &str) {
+    use io::Write;
+    // A line that cannot be shown is no reason to end the work.
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// An evaluation in a few words.
@@ -134,10 +147,61 @@ fn rate(progress: &TrainProgress) -> String {
     let mut text =
         format!("epoch {:.2}/{}, {:.0} tokens/s", progress.epoch, progress.epochs, progress.tokens_per_s);
     if let Some(left) = progress.eta {
-        let seconds = left.as_secs();
-        text.push_str(&format!(", {}:{:02}:{:02} left", seconds / 3600, seconds / 60 % 60, seconds % 60));
+        text.push_str(&format!(", {} left", clock(left)));
     }
     text
+}
+
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// Seconds a user and the time that is left, where they are known.
+fn pace(progress: &UsersProgress) -> String {
+    match (progress.seconds_per_user, progress.eta) {
+        _ if progress.paused => "paused".to_owned(),
+        (Some(seconds), Some(left)) => format!("{seconds:.1} s each, {} left", clock(left)),
+        _ => String::new(),
+    }
+}
+
+fn draw_users(finished: &CancelToken, control: &UsersControl) {
+    let style = ProgressStyle::with_template("Users    {bar:30} {pos}/{len} {msg}");
+    let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    loop {
+        let last = finished.is_canceled();
+        if let Some(progress) = control.latest().get() {
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done as u64);
+            let UsersProgress { user, step, steps, .. } = &*progress;
+            bar.set_message(format!("{}; {user}: step {step}/{steps}", pace(&progress)));
+        }
+        if last {
+            bar.finish_and_clear();
+            return;
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+/// About twenty lines, however many users there are.
+fn tell_users(finished: &CancelToken, control: &UsersControl, mut print: impl FnMut(&str)) {
+    let mut told = 0;
+    loop {
+        let last = finished.is_canceled();
+        if let Some(progress) = control.latest().get() {
+            let UsersProgress { done, total, .. } = *progress;
+            if done >= told + total.div_ceil(20) || (last && done > told) {
+                told = done;
+                print(&format!("[{done}/{total}] {}", pace(&progress)));
+            }
+        }
+        if last {
+            return;
+        }
+        std::thread::sleep(EVERY);
+    }
 }
 
 fn figures(progress: &TrainProgress) -> String {

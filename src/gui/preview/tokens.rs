@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::WordTokenizer;
 use crate::gui::loadable::Trouble;
 use crate::model::gguf::{ChatTemplate, GgufFile, GgufTokenizer};
+use crate::model::lora::home;
 use crate::model::registry::{Entry, Source};
 use crate::model::scripted::{self, CharacterTokenizer};
 use crate::model::{HfTokenizer, ModelKind, TextTokenizer};
@@ -133,7 +134,8 @@ fn near(workplace: &Workplace) -> Option<(Arc<dyn TextTokenizer>, String)> {
         Entry::Installed(manifest)
             if manifest.kind == ModelKind::T5 && manifest.source != Source::Program =>
         {
-            let tokenizer = HfTokenizer::from_folder(&workplace.registry().path(&manifest)).ok()?;
+            let tokenizer =
+                HfTokenizer::from_folder(&home(&workplace.registry().path(&manifest)).ok()?).ok()?;
             Some((Arc::new(tokenizer) as Arc<dyn TextTokenizer>, manifest.name.clone()))
         }
         _ => None,
@@ -157,7 +159,7 @@ fn of_model(settings: &ModelSettings, workplace: &Workplace) -> Result<Counter, 
     }
     let found = workplace.resolve(name)?;
     if found.path.is_dir() {
-        return Ok(counter(Arc::new(HfTokenizer::from_folder(&found.path)?)));
+        return Ok(counter(Arc::new(HfTokenizer::from_folder(&home(&found.path)?)?)));
     }
     let file = GgufFile::open(&found.path)?;
     let read = if settings.tokenizer_beside { GgufTokenizer::read_beside } else { GgufTokenizer::read };

@@ -8,7 +8,7 @@ use super::RegistryError;
 use crate::jobs::{CancelToken, Progress};
 use crate::model::hub::below;
 use crate::model::weights::Checkpoint;
-use crate::model::{ModelError, hub};
+use crate::model::{ModelError, RECIPE, hub, lora};
 use crate::whole_file::WholeFile;
 
 /// All that a model needs, by its path below the folder (a GGUF file: its name): weights with their index, and what may lie
@@ -16,6 +16,19 @@ use crate::whole_file::WholeFile;
 pub(super) fn model_files(model: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
     if !model.is_dir() {
         return Ok(vec![(file_name(model), model.to_owned())]);
+    }
+    if lora::is_adapter(model) {
+        // The base is a model of its own and stays where it is.
+        let mut files = vec![(lora::CONFIG.to_owned(), model.join(lora::CONFIG))];
+        files.extend(lora::files(model)?.into_iter().map(|(_, path)| {
+            let below = path.strip_prefix(model).unwrap_or(&path);
+            let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+            (parts.join("/"), path.clone())
+        }));
+        let beside = [lora::USERS, RECIPE].map(|name| (name.to_owned(), model.join(name)));
+        files.extend(beside.into_iter().filter(|(_, path)| path.is_file()));
+        files.sort();
+        return Ok(files);
     }
     let weights = Checkpoint::open(model)?;
     let mut files: Vec<(String, PathBuf)> =

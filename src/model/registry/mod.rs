@@ -24,6 +24,7 @@ pub use manifest::{EncoderDefaults, Manifest, Source};
 use names::{alike, key, name_of};
 
 use super::hub::{self, GotFile, Hub, Wanted, below};
+use super::lora::{self, AdapterError};
 use super::shipped::{self, Shipped};
 use super::{EncoderOptions, FileHashes, ModelError, describe, fingerprint_with, known, scripted};
 use crate::jobs::{CancelToken, Progress};
@@ -260,6 +261,25 @@ impl Registry {
         cancel: &CancelToken,
         progress: &Progress,
     ) -> Result<Manifest, RegistryError> {
+        self.add_for(source, None, name, copy, encoder, cancel, progress)
+    }
+
+    /// The same for an adapter whose base is a model that is said here: a name, a repository or a path. An adapter is copied
+    /// wherever it does not name the folder of its base itself.
+    ///
+    /// # Errors
+    /// As [`Registry::add`]; a base that is not there or that does not fit.
+    #[allow(clippy::too_many_arguments, reason = "what is registered, as what, and how")]
+    pub fn add_for(
+        &self,
+        source: &Path,
+        base: Option<&str>,
+        name: Option<&str>,
+        copy: bool,
+        encoder: EncoderDefaults,
+        cancel: &CancelToken,
+        progress: &Progress,
+    ) -> Result<Manifest, RegistryError> {
         let source = std::path::absolute(source).map_err(|error| RegistryError::file(source, error))?;
         let source = plain(&source);
         let name = match name {
@@ -270,10 +290,12 @@ impl Registry {
         if let Some(old) = self.readable(&name)?.filter(|old| !old.is_from(&source)) {
             return Err(taken(&old));
         }
-        let description = describe(&source)?;
+        let linked = self.link(&source, base, &name, copy, cancel)?;
+        let model = linked.as_ref().unwrap_or(&source);
+        let description = describe(model)?;
         let mut hashes = self.hashes();
-        let fingerprint = fingerprint_with(&source, &mut hashes, cancel, progress)?;
-        let model_files = model_files(&source)?;
+        let fingerprint = fingerprint_with(model, &mut hashes, cancel, progress)?;
+        let model_files = model_files(model)?;
         let single = source.is_file();
         let mut files = Vec::new();
         for (path, place) in &model_files {
@@ -281,7 +303,15 @@ impl Registry {
             let size = fs::metadata(place).map_err(|error| RegistryError::file(place, error))?.len();
             files.push(GotFile { path: path.clone(), size, sha256 });
         }
-        let (path, kept) = if copy {
+        let (path, kept) = if let Some(linked) = &linked {
+            let folder = self.own_files(&name)?.join(&fingerprint[..16]);
+            let failed = |source| RegistryError::file(&folder, source);
+            if folder.exists() {
+                fs::remove_dir_all(&folder).map_err(failed)?;
+            }
+            fs::rename(linked, &folder).map_err(failed)?;
+            (self.relative(&folder), Some(folder))
+        } else if copy {
             let folder = self.own_files(&name)?.join(&fingerprint[..16]);
             let total = files.iter().map(|file| file.size).sum();
             progress.start("Copying", total);
@@ -298,7 +328,7 @@ impl Registry {
             (source.clone(), None)
         };
         hashes.keep();
-        let place = if copy { Source::Copy(source) } else { Source::Place(source) };
+        let place = if copy || linked.is_some() { Source::Copy(source) } else { Source::Place(source) };
         let manifest = Manifest {
             architecture: description.architecture,
             files,
@@ -312,6 +342,39 @@ impl Registry {
         };
         self.register(&manifest, kept.as_deref())?;
         Ok(manifest)
+    }
+
+    /// A copy of an adapter that knows where its base is, if one is needed: where the adapter itself does not say so, or not
+    /// for long.
+    fn link(
+        &self,
+        source: &Path,
+        base: Option<&str>,
+        name: &str,
+        copy: bool,
+        cancel: &CancelToken,
+    ) -> Result<Option<PathBuf>, RegistryError> {
+        if !lora::is_adapter(source) {
+            let what = "no adapter, so it has no base; leave out --base";
+            let refused = AdapterError::Other { folder: source.to_owned(), what };
+            return base.map_or(Ok(None), |_| Err(ModelError::from(refused).into()));
+        }
+        let home = match (base, lora::home(source)) {
+            (Some(base), _) => self.resolve(base)?.path,
+            (None, Ok(_)) if !copy => return Ok(None),
+            (None, Ok(home)) => home,
+            (None, Err(error)) => match self.resolve(&lora::AdapterConfig::read(source)?.base) {
+                Ok(found) if found.manifest.is_some() => found.path,
+                _ => return Err(error.into()),
+            },
+        };
+        let home = std::path::absolute(&home).map_err(|error| RegistryError::file(&home, error))?;
+        let folder = self.own_files(name)?.join("incoming");
+        for (path, from) in model_files(source)? {
+            copy_whole(&from, &below(&folder, &path), cancel, &Progress::new())?;
+        }
+        lora::set_base(&folder, &home).map_err(|error| RegistryError::file(&folder, error))?;
+        Ok(Some(folder))
     }
 
     /// Gets a model from a hub and registers it; one that is installed already is brought to the hub's newest commit.

@@ -14,6 +14,7 @@ use crate::model::kernels::shared::SharedSlice;
 use crate::model::kernels::simd::Isa;
 use crate::model::weights::{Checkpoint, WeightsError};
 
+use super::beside::{Adapters, PackedAdapter};
 use super::config::{Activation, T5Config};
 use super::names::{self, Side};
 use super::position::bucket;
@@ -67,6 +68,8 @@ pub struct CpuT5 {
     pub(super) decoder_bias: Vec<f32>,
     pub(super) head: Weights,
     rooms: Rooms,
+    /// Room for what adapters add.
+    pub(super) low: Vec<f32>,
 }
 
 /// Activations, kept from call to call.
@@ -183,6 +186,7 @@ impl CpuT5 {
             decoder_bias: bias(Side::Decoder)?,
             head: packer.joined(&[head.to_owned()], config.vocab_size, d)?,
             rooms: Rooms::default(),
+            low: Vec::new(),
             checkpoint,
         })
     }
@@ -203,19 +207,20 @@ impl CpuT5 {
     /// [`ModelError::Canceled`] between two blocks; a checkpoint that has become unreadable.
     pub fn encode(&mut self, cancel: &CancelToken, prompt: &[u32]) -> Result<Vec<f32>, ModelError> {
         let d = self.config.d_model;
-        self.encode_together(cancel, &[prompt])?;
+        self.encode_together(cancel, &[prompt], &[])?;
         let rows = self.rooms.normed.chunks(stride(d)).take(prompt.len());
         Ok(rows.flat_map(|row| row[..d].iter().copied()).collect())
     }
 
-    /// Encodes prompts and computes what the decoder attends to.
+    /// Encodes prompts, each with its adapter if there are any, and computes what the decoder attends to.
     pub(super) fn memories(
         &mut self,
         cancel: &CancelToken,
         prompts: &[&[u32]],
+        adapters: &Adapters,
     ) -> Result<Vec<CrossMemory>, ModelError> {
         let mut memories = Vec::with_capacity(prompts.len());
-        let mut rest = prompts;
+        let (mut rest, mut adapters) = (prompts, adapters);
         while !rest.is_empty() {
             let mut tokens = 0;
             let fitting = rest.iter().take_while(|prompt| {
@@ -223,9 +228,10 @@ impl CpuT5 {
                 tokens <= TOKENS_AT_ONCE
             });
             let (now, later) = rest.split_at(fitting.count().max(1));
-            self.encode_together(cancel, now)?;
-            self.cross(now, &mut memories);
-            rest = later;
+            let (own, others) = adapters.split_at(now.len().min(adapters.len()));
+            self.encode_together(cancel, now, own)?;
+            self.cross(now, own, &mut memories);
+            (rest, adapters) = (later, others);
         }
         Ok(memories)
     }
@@ -238,7 +244,12 @@ impl CpuT5 {
     }
 
     /// Leaves the normed outputs of all prompts' tokens, one after the other, in `rooms.normed`.
-    fn encode_together(&mut self, cancel: &CancelToken, prompts: &[&[u32]]) -> Result<(), ModelError> {
+    fn encode_together(
+        &mut self,
+        cancel: &CancelToken,
+        prompts: &[&[u32]],
+        adapters: &Adapters,
+    ) -> Result<(), ModelError> {
         let (d, inner, ff) = (self.config.d_model, self.config.inner(), self.config.d_ff);
         let (ds, qs, is, fs) = (stride(d), stride(3 * inner), stride(inner), stride(ff));
         let lengths: Vec<usize> = prompts.iter().map(|prompt| prompt.len()).collect();
@@ -253,21 +264,40 @@ impl CpuT5 {
         let finish = self.feed_finish();
         let eps = self.config.epsilon;
         let threads = self.pool.threads();
-        let (isa, pool, scratch) = (self.isa, &mut self.pool, &mut self.scratch);
+        let (isa, pool, scratch, low) = (self.isa, &mut self.pool, &mut self.scratch, &mut self.low);
+        let adapted = adapted(&lengths, adapters);
         let normed = room(&mut rooms.normed, tokens * ds);
         let wide = room(&mut rooms.wide, tokens * qs.max(fs));
         let mixed = room(&mut rooms.mixed, tokens * is);
         let heads = Heads { isa, heads: self.config.num_heads, width: self.config.d_kv, longest };
         let attention = room(&mut rooms.attention, threads * heads.scratch());
-        for block in &self.encoder {
+        for (n, block) in self.encoder.iter().enumerate() {
             cancel.check()?;
             norm_rows(isa, pool, tokens, stream, normed, d, ds, &block.own.norm, eps, 1.0);
             block.own.qkv.multiply(pool, scratch, tokens, normed, ds, wide, qs, Finish::Store);
+            for &(first, rows, adapter) in &adapted {
+                if let Some(qkv) = &adapter.encoder[n].qkv {
+                    let (x, out) = (&normed[first * ds..], &mut wide[first * qs..]);
+                    qkv.add(pool, scratch, low, rows, x, ds, out, qs);
+                }
+            }
             heads.attend(pool, &lengths, wide, qs, &bias, mixed, is, attention);
             block.own.output.multiply(pool, scratch, tokens, mixed, is, stream, ds, Finish::Add);
+            for &(first, rows, adapter) in &adapted {
+                if let Some(output) = &adapter.encoder[n].output {
+                    let (x, out) = (&mixed[first * is..], &mut stream[first * ds..]);
+                    output.add(pool, scratch, low, rows, x, is, out, ds);
+                }
+            }
             norm_rows(isa, pool, tokens, stream, normed, d, ds, &block.feed.norm, eps, 1.0);
             block.feed.input.multiply(pool, scratch, tokens, normed, ds, wide, fs, finish);
             block.feed.output.multiply(pool, scratch, tokens, wide, fs, stream, ds, Finish::Add);
+            for &(first, rows, adapter) in &adapted {
+                if let Some(feed) = &adapter.encoder[n].feed {
+                    let (x, out) = (&wide[first * fs..], &mut stream[first * ds..]);
+                    feed.add(pool, scratch, low, rows, x, fs, out, ds);
+                }
+            }
         }
         norm_rows(isa, pool, tokens, stream, normed, d, ds, &self.encoder_norm, eps, 1.0);
         self.rooms = rooms;
@@ -275,10 +305,12 @@ impl CpuT5 {
     }
 
     /// Keys and values of the prompts just encoded, for every decoder block.
-    fn cross(&mut self, prompts: &[&[u32]], memories: &mut Vec<CrossMemory>) {
+    fn cross(&mut self, prompts: &[&[u32]], adapters: &Adapters, memories: &mut Vec<CrossMemory>) {
         let (inner, width, heads) = (self.config.inner(), self.config.d_kv, self.config.num_heads);
         let (ds, ks) = (stride(self.config.d_model), stride(2 * inner));
-        let tokens: usize = prompts.iter().map(|prompt| prompt.len()).sum();
+        let lengths: Vec<usize> = prompts.iter().map(|prompt| prompt.len()).collect();
+        let tokens: usize = lengths.iter().sum();
+        let adapted = adapted(&lengths, adapters);
         let isa = self.isa;
         let first = memories.len();
         memories.extend(prompts.iter().map(|prompt| {
@@ -290,6 +322,13 @@ impl CpuT5 {
         for (layer, block) in self.decoder.iter().enumerate() {
             let weights = &block.cross.keys_values;
             weights.multiply(&mut self.pool, &mut self.scratch, tokens, normed, ds, wide, ks, Finish::Store);
+            for &(first, rows, adapter) in &adapted {
+                if let Some(keys_values) = &adapter.decoder[layer].keys_values {
+                    let (x, out) = (&normed[first * ds..], &mut wide[first * ks..]);
+                    let (pool, scratch, low) = (&mut self.pool, &mut self.scratch, &mut self.low);
+                    keys_values.add(pool, scratch, low, rows, x, ds, out, ks);
+                }
+            }
             let mut start = 0;
             for memory in &mut memories[first..] {
                 let shape = memory.shape;
@@ -335,6 +374,17 @@ impl CpuT5 {
         };
         if self.config.gated { Finish::Gate(function) } else { Finish::Apply(function) }
     }
+}
+
+/// For each prompt that has an adapter: its first row, its rows and the adapter.
+fn adapted<'a>(lengths: &[usize], adapters: &'a Adapters) -> Vec<(usize, usize, &'a PackedAdapter)> {
+    let mut first = 0;
+    let mut all = Vec::new();
+    for (&rows, adapter) in lengths.iter().zip(adapters) {
+        all.extend(adapter.as_deref().map(|adapter| (first, rows, adapter)));
+        first += rows;
+    }
+    all
 }
 
 /// Norms rows of `width` numbers, `stride` apart in both.

@@ -8,6 +8,7 @@ use crate::model::kernels::math::{above, log_sum_exp};
 use crate::model::kernels::shared::SharedSlice;
 use crate::model::{GenerationConfig, ModelError};
 
+use super::beside::{Adapters, DecoderLow, Low};
 use super::cpu::{CpuT5, CrossMemory, DecoderBlock, norm_rows, room, stride};
 use super::drive::{StepRow, Steps, insert};
 use super::position::bucket;
@@ -16,6 +17,8 @@ use super::search::{Candidate, RowScores, Search};
 /// A batch of samples being decoded.
 pub struct CpuSteps<'a> {
     model: &'a mut CpuT5,
+    /// Of each sample, or none at all.
+    adapters: &'a Adapters,
     memories: Vec<CrossMemory>,
     candidates: usize,
     keep_logits: bool,
@@ -44,7 +47,7 @@ pub struct CpuSteps<'a> {
 }
 
 impl<'a> CpuSteps<'a> {
-    /// Encodes the prompts.
+    /// Encodes the prompts, each with its adapter if there are any.
     ///
     /// # Errors
     /// [`ModelError::Canceled`] between two blocks.
@@ -52,9 +55,10 @@ impl<'a> CpuSteps<'a> {
         model: &'a mut CpuT5,
         cancel: &CancelToken,
         prompts: &[&[u32]],
+        adapters: &'a Adapters,
         config: &GenerationConfig,
     ) -> Result<Self, ModelError> {
-        let memories = model.memories(cancel, prompts)?;
+        let memories = model.memories(cancel, prompts, adapters)?;
         let t5 = &model.config;
         let max_steps = config.max_new_tokens;
         let mut bias = Vec::with_capacity(t5.num_heads * max_steps);
@@ -87,6 +91,7 @@ impl<'a> CpuSteps<'a> {
             best: Vec::new(),
             log_sums: Vec::new(),
             groups: Vec::new(),
+            adapters,
             model,
         })
     }
@@ -110,6 +115,27 @@ impl<'a> CpuSteps<'a> {
             match self.groups.last_mut() {
                 Some((sample, _, count)) if *sample == row.sample => *count += 1,
                 _ => self.groups.push((row.sample, number, 1)),
+            }
+        }
+    }
+
+    /// Adds what the samples' adapters add to a product of a block.
+    #[allow(clippy::too_many_arguments, reason = "two matrices with their strides")]
+    fn adapt(
+        model: &mut CpuT5,
+        adapters: &Adapters,
+        groups: &[(usize, usize, usize)],
+        which: impl Fn(&[DecoderLow]) -> &Option<Low>,
+        x: &[f32],
+        xs: usize,
+        out: &mut [f32],
+        os: usize,
+    ) {
+        let CpuT5 { pool, scratch, low, .. } = model;
+        for &(sample, first, rows) in groups {
+            let adapter = adapters.get(sample).and_then(Option::as_deref);
+            if let Some(added) = adapter.and_then(|adapter| which(&adapter.decoder).as_ref()) {
+                added.add(pool, scratch, low, rows, &x[first * xs..], xs, &mut out[first * os..], os);
             }
         }
     }
@@ -297,6 +323,16 @@ impl Steps for CpuSteps<'_> {
                 qs,
                 Finish::Store,
             );
+            Self::adapt(
+                self.model,
+                self.adapters,
+                &self.groups,
+                |l| &l[n].qkv,
+                &self.normed,
+                ds,
+                &mut self.wide,
+                qs,
+            );
             self.attend_own(count, n, qs, is);
             self.model.multiply(
                 n,
@@ -307,6 +343,16 @@ impl Steps for CpuSteps<'_> {
                 &mut self.stream,
                 ds,
                 Finish::Add,
+            );
+            Self::adapt(
+                self.model,
+                self.adapters,
+                &self.groups,
+                |l| &l[n].output,
+                &self.mixed,
+                is,
+                &mut self.stream,
+                ds,
             );
             self.model.norm(Norm::Cross(n), count, &self.stream, &mut self.normed);
             self.model.multiply(
@@ -319,6 +365,16 @@ impl Steps for CpuSteps<'_> {
                 qs,
                 Finish::Store,
             );
+            Self::adapt(
+                self.model,
+                self.adapters,
+                &self.groups,
+                |l| &l[n].query,
+                &self.normed,
+                ds,
+                &mut self.wide,
+                qs,
+            );
             self.attend_prompts(n, qs, is);
             self.model.multiply(
                 n,
@@ -329,6 +385,16 @@ impl Steps for CpuSteps<'_> {
                 &mut self.stream,
                 ds,
                 Finish::Add,
+            );
+            Self::adapt(
+                self.model,
+                self.adapters,
+                &self.groups,
+                |l| &l[n].cross,
+                &self.mixed,
+                is,
+                &mut self.stream,
+                ds,
             );
             self.model.norm(Norm::Feed(n), count, &self.stream, &mut self.normed);
             self.model.multiply(n, |b| &b.feed.input, count, &self.normed, ds, &mut self.wide, fs, finish);
@@ -341,6 +407,16 @@ impl Steps for CpuSteps<'_> {
                 &mut self.stream,
                 ds,
                 Finish::Add,
+            );
+            Self::adapt(
+                self.model,
+                self.adapters,
+                &self.groups,
+                |l| &l[n].feed,
+                &self.wide,
+                fs,
+                &mut self.stream,
+                ds,
             );
         }
         self.model.norm(Norm::Last, count, &self.stream, &mut self.normed);

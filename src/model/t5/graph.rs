@@ -1,14 +1,17 @@
 //! T5 on candle tensors: differentiable from the losses to every weight, on any device. The reference for the faster
 //! path on the processor, and what training and GPUs use.
 
+use candle_core::backprop::GradStore;
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::softmax;
 
 use super::config::{Activation, T5Config};
 use super::names::{self, Side};
+use super::pass::Pass;
 use super::position::bucket;
-use crate::model::ModelError;
+use super::projection::{Added, Projection, linear};
 use crate::model::dropout::Dropout;
+use crate::model::{ModelError, ops};
 
 type Result<T> = std::result::Result<T, ModelError>;
 
@@ -18,16 +21,16 @@ pub const IGNORED_LABEL: i64 = -100;
 pub(super) const MASKED: f64 = -1e9;
 
 pub(super) struct Attention {
-    pub(super) q: Tensor,
-    pub(super) k: Tensor,
-    pub(super) v: Tensor,
-    pub(super) o: Tensor,
+    pub(super) q: Projection,
+    pub(super) k: Projection,
+    pub(super) v: Projection,
+    pub(super) o: Projection,
     pub(super) norm: Tensor,
 }
 
 pub(super) struct FeedForward {
-    pub(super) inputs: Vec<Tensor>,
-    pub(super) output: Tensor,
+    pub(super) inputs: Vec<Projection>,
+    pub(super) output: Projection,
     pub(super) norm: Tensor,
 }
 
@@ -50,6 +53,8 @@ pub struct T5Graph {
     pub(super) head: Tensor,
     pub(super) encoder: Stack,
     pub(super) decoder: Stack,
+    /// What products are computed in.
+    numbers: DType,
     device: Device,
 }
 
@@ -79,7 +84,21 @@ impl T5Graph {
         let head = if tied { embedding.clone() } else { get(names::HEAD, &embedding_shape)? };
         let encoder = Stack::new(config, Side::Encoder, &mut get)?;
         let decoder = Stack::new(config, Side::Decoder, &mut get)?;
-        Ok(Self { config: config.clone(), embedding, head, encoder, decoder, device: device.clone() })
+        let (numbers, device) = (embedding.dtype(), device.clone());
+        Ok(Self { config: config.clone(), embedding, head, encoder, decoder, numbers, device })
+    }
+
+    /// The model with its products computed in other numbers than its weights are kept in (mixed precision, arXiv 1710.03740): what
+    /// is added up from layer to layer, and the losses, keep the weights' numbers.
+    #[must_use]
+    pub const fn computing_in(mut self, numbers: DType) -> Self {
+        self.numbers = numbers;
+        self
+    }
+
+    /// What products are computed in.
+    pub(super) const fn numbers(&self) -> DType {
+        self.numbers
     }
 
     /// The configuration.
@@ -92,6 +111,23 @@ impl T5Graph {
         &self.device
     }
 
+    /// Has an adapter add to the matrices that it is for: `get` gives what is added by a matrix's name and shape, if
+    /// anything is; what was added before goes.
+    ///
+    /// # Errors
+    /// What `get` gives.
+    pub fn adapt(&mut self, mut get: impl FnMut(&str, [usize; 2]) -> Result<Option<Added>>) -> Result<()> {
+        for block in self.encoder.blocks.iter_mut().chain(&mut self.decoder.blocks) {
+            let attentions = std::iter::once(&mut block.own).chain(&mut block.cross);
+            let attentions = attentions.flat_map(|Attention { q, k, v, o, .. }| [q, k, v, o]);
+            let feed = block.feed.inputs.iter_mut().chain([&mut block.feed.output]);
+            for projection in attentions.chain(feed) {
+                projection.added = get(&projection.name, projection.weight.dims2()?.into())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Encoder outputs `[batch, length, d_model]` of token ids (`u32`, `[batch, length]`); `mask` is 1 for real tokens
     /// and 0 for padding (`f32`, the same shape).
     ///
@@ -101,15 +137,11 @@ impl T5Graph {
         let (batch, length) = ids.dims2()?;
         let mut x = self.embed(ids)?;
         let bias = self.bias(&self.encoder, length, length, 0, true)?;
-        let scores = bias.broadcast_add(&score_mask(mask, x.dtype())?)?;
+        let scores = bias.broadcast_add(&score_mask(mask, bias.dtype())?)?;
         debug_assert_eq!(scores.dims4()?.0, batch);
         x = dropout.apply(&x)?;
         for block in &self.encoder.blocks {
-            let n = self.norm(&x, &block.own.norm)?;
-            let (k, v) = self.keys_values(&block.own, &n)?;
-            let attended = self.attend(&block.own, &n, &k, &v, &scores, dropout)?;
-            x = (x + dropout.apply(&attended)?)?;
-            x = self.feed(&block.feed, x, dropout)?;
+            x = self.plain_block(block, &x, &scores, None, dropout)?;
         }
         dropout.apply(&self.norm(&x, &self.encoder.norm)?)
     }
@@ -125,7 +157,7 @@ impl T5Graph {
         mask: &Tensor,
         dropout: &mut Dropout,
     ) -> Result<Tensor> {
-        let mut cache = self.cache(encoded, mask)?;
+        let mut cache = self.dropped_cache(encoded, mask, dropout)?;
         self.decode_step(ids, &mut cache, dropout)
     }
 
@@ -134,8 +166,13 @@ impl T5Graph {
     /// # Errors
     /// What candle says.
     pub fn cache(&self, encoded: &Tensor, mask: &Tensor) -> Result<GraphCache> {
+        self.dropped_cache(encoded, mask, &mut Dropout::off())
+    }
+
+    fn dropped_cache(&self, encoded: &Tensor, mask: &Tensor, dropout: &mut Dropout) -> Result<GraphCache> {
         let cross = self.decoder.blocks.iter().filter_map(|block| block.cross.as_ref());
-        let cross = cross.map(|attention| self.keys_values(attention, encoded)).collect::<Result<_>>()?;
+        let keys_values = |attention| self.keys_values(attention, encoded, dropout);
+        let cross = cross.map(keys_values).collect::<Result<_>>()?;
         let own = self.decoder.blocks.iter().map(|_| None).collect();
         Ok(GraphCache { own, cross, mask: score_mask(mask, encoded.dtype())?, read: 0 })
     }
@@ -150,35 +187,28 @@ impl T5Graph {
         let keys = cache.read + length;
         let mut scores = self.bias(&self.decoder, length, keys, cache.read, false)?;
         if length > 1 {
-            let future = (0..length * keys)
-                .map(|i| if i % keys > i / keys + cache.read { MASKED as f32 } else { 0.0 });
-            let future = Tensor::from_iter(future, &self.device)?.reshape((1, 1, length, keys))?;
-            scores = scores.broadcast_add(&future.to_dtype(x.dtype())?)?;
+            scores = scores.broadcast_add(&future_mask(length, cache.read, scores.dtype(), &self.device)?)?;
         }
         x = dropout.apply(&x)?;
         for (layer, block) in self.decoder.blocks.iter().enumerate() {
             let n = self.norm(&x, &block.own.norm)?;
-            let (mut k, mut v) = self.keys_values(&block.own, &n)?;
+            let (mut k, mut v) = self.keys_values(&block.own, &n, dropout)?;
             if let Some((old_k, old_v)) = &cache.own[layer] {
                 k = Tensor::cat(&[old_k, &k], 2)?;
                 v = Tensor::cat(&[old_v, &v], 2)?;
             }
             let attended = self.attend(&block.own, &n, &k, &v, &scores, dropout)?;
-            x = (x + dropout.apply(&attended)?)?;
+            x = add(&x, &dropout.apply(&attended)?)?;
             cache.own[layer] = Some((k, v));
             if let (Some(cross), Some((k, v))) = (&block.cross, cache.cross.get(layer)) {
                 let n = self.norm(&x, &cross.norm)?;
                 let attended = self.attend(cross, &n, k, v, &cache.mask, dropout)?;
-                x = (x + dropout.apply(&attended)?)?;
+                x = add(&x, &dropout.apply(&attended)?)?;
             }
             x = self.feed(&block.feed, x, dropout)?;
         }
         cache.read += length;
-        let mut x = dropout.apply(&self.norm(&x, &self.decoder.norm)?)?;
-        if self.config.scale_outputs {
-            x = (x * (self.config.d_model as f64).powf(-0.5))?;
-        }
-        linear(&x, &self.head)
+        self.logits(&dropout.apply(&self.norm(&x, &self.decoder.norm)?)?, false)
     }
 
     /// Mean negative log-likelihood of the labels that count, and each label's own (0 where ignored,
@@ -193,27 +223,39 @@ impl T5Graph {
         labels: &[Vec<i64>],
         dropout: &mut Dropout,
     ) -> Result<(Tensor, Tensor)> {
-        let length = labels.first().map_or(0, Vec::len);
-        let real = |label: i64| if label < 0 { self.config.pad_token } else { label as u32 };
-        let shifted = labels.iter().flat_map(|row| {
-            let read = row.iter().take(length.saturating_sub(1)).map(|&label| real(label));
-            std::iter::once(self.config.start_token).chain(read)
-        });
-        let shape = (labels.len(), length);
-        let inputs = Tensor::from_iter(shifted, &self.device)?.reshape(shape)?;
-        let counts = labels.iter().flatten().map(|&label| if label == IGNORED_LABEL { 0f32 } else { 1.0 });
-        let counts = Tensor::from_iter(counts, &self.device)?.reshape(shape)?;
-        let each = if self.is_fused() {
-            self.fused_losses(ids, mask, &inputs, labels, dropout)?
+        Pass::new(self, ids, mask, labels)?.loss(dropout)
+    }
+
+    /// The mean loss as of [`T5Graph::loss`], with gradient checkpointing: the gradients of `share` times it go to `take` a part at
+    /// a time, and their sums are those of the loss.
+    ///
+    /// # Errors
+    /// What candle says, and `take`.
+    pub fn gradients(
+        &self,
+        ids: &Tensor,
+        mask: &Tensor,
+        labels: &[Vec<i64>],
+        share: f64,
+        dropout: &mut Dropout,
+        take: &mut dyn FnMut(GradStore) -> Result<()>,
+    ) -> Result<f64> {
+        Pass::new(self, ids, mask, labels)?.gradients(share, dropout, take)
+    }
+
+    /// The token that a label stands for in the decoder's input.
+    pub(super) const fn real(&self, label: i64) -> u32 {
+        if label < 0 { self.config.pad_token } else { label as u32 }
+    }
+
+    /// Logits over the vocabulary of what the decoder gave.
+    pub(super) fn logits(&self, decoded: &Tensor, fused: bool) -> Result<Tensor> {
+        let scaled = if self.config.scale_outputs {
+            (decoded * (self.config.d_model as f64).powf(-0.5))?
         } else {
-            let targets = labels.iter().flatten().map(|&label| real(label));
-            let targets = Tensor::from_iter(targets, &self.device)?.reshape((labels.len(), length, 1))?;
-            let encoded = self.encode(ids, mask, dropout)?;
-            let logits = self.decode(&inputs, &encoded, mask, dropout)?.to_dtype(DType::F32)?;
-            let log_probabilities = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
-            (log_probabilities.gather(&targets, 2)?.squeeze(2)?.neg()? * &counts)?
+            decoded.clone()
         };
-        Ok(((each.sum_all()? / counts.sum_all()?)?, each))
+        if fused { Ok(ops::linear(&scaled, &self.head)?) } else { linear(&scaled, &self.head) }
     }
 
     pub(super) fn embed(&self, ids: &Tensor) -> Result<Tensor> {
@@ -222,12 +264,12 @@ impl T5Graph {
         Ok(rows.reshape((batch, length, self.config.d_model))?)
     }
 
-    /// Root mean square normalization, computed in `f32` in any precision.
-    fn norm(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    /// Root mean square normalization, computed in `f32` in any precision, given in that of products.
+    pub(super) fn norm(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let wide = x.to_dtype(DType::F32)?;
         let mean = wide.sqr()?.mean_keepdim(D::Minus1)?;
         let scaled = wide.broadcast_div(&(mean + f64::from(self.config.epsilon))?.sqrt()?)?;
-        Ok(scaled.to_dtype(x.dtype())?.broadcast_mul(weight)?)
+        Ok(scaled.to_dtype(self.numbers)?.broadcast_mul(&weight.to_dtype(self.numbers)?)?)
     }
 
     /// `[1, heads, queries, keys]`.
@@ -246,7 +288,8 @@ impl T5Graph {
         };
         let buckets = Tensor::from_iter((0..queries * keys).map(of), &self.device)?;
         let rows = stack.bias.index_select(&buckets, 0)?;
-        Ok(rows.reshape((queries, keys, config.num_heads))?.permute((2, 0, 1))?.unsqueeze(0)?.contiguous()?)
+        let bias = rows.reshape((queries, keys, config.num_heads))?.permute((2, 0, 1))?.unsqueeze(0)?;
+        Ok(bias.contiguous()?.to_dtype(self.numbers)?)
     }
 
     fn split(&self, x: &Tensor) -> Result<Tensor> {
@@ -255,8 +298,13 @@ impl T5Graph {
         Ok(heads.transpose(1, 2)?.contiguous()?)
     }
 
-    fn keys_values(&self, attention: &Attention, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        Ok((self.split(&linear(x, &attention.k)?)?, self.split(&linear(x, &attention.v)?)?))
+    fn keys_values(
+        &self,
+        attention: &Attention,
+        x: &Tensor,
+        dropout: &mut Dropout,
+    ) -> Result<(Tensor, Tensor)> {
+        Ok((self.split(&attention.k.of(x, dropout)?)?, self.split(&attention.v.of(x, dropout)?)?))
     }
 
     fn attend(
@@ -269,26 +317,49 @@ impl T5Graph {
         dropout: &mut Dropout,
     ) -> Result<Tensor> {
         let (batch, length, _) = x.dims3()?;
-        let q = self.split(&linear(x, &a.q)?)?;
+        let q = self.split(&a.q.of(x, dropout)?)?;
         let scores = q.matmul(&k.transpose(2, 3)?.contiguous()?)?.broadcast_add(added)?;
         let weights = dropout.apply(&softmax(&scores, D::Minus1)?)?;
         let mixed = weights.matmul(v)?.transpose(1, 2)?.contiguous()?;
-        linear(&mixed.reshape((batch, length, self.config.inner()))?, &a.o)
+        a.o.of(&mixed.reshape((batch, length, self.config.inner()))?, dropout)
+    }
+
+    /// A layer's outputs `[batch, length, d_model]`; `scores` is added to those of its own attention, `cross` is what it attends to
+    /// beside itself, with what is added to those scores.
+    pub(super) fn plain_block(
+        &self,
+        block: &Block,
+        x: &Tensor,
+        scores: &Tensor,
+        cross: Option<(&Tensor, &Tensor)>,
+        dropout: &mut Dropout,
+    ) -> Result<Tensor> {
+        let n = self.norm(x, &block.own.norm)?;
+        let (k, v) = self.keys_values(&block.own, &n, dropout)?;
+        let attended = self.attend(&block.own, &n, &k, &v, scores, dropout)?;
+        let mut x = add(x, &dropout.apply(&attended)?)?;
+        if let (Some(attention), Some((encoded, mask))) = (&block.cross, cross) {
+            let n = self.norm(&x, &attention.norm)?;
+            let (k, v) = self.keys_values(attention, encoded, dropout)?;
+            let attended = self.attend(attention, &n, &k, &v, mask, dropout)?;
+            x = add(&x, &dropout.apply(&attended)?)?;
+        }
+        self.feed(&block.feed, x, dropout)
     }
 
     fn feed(&self, feed: &FeedForward, x: Tensor, dropout: &mut Dropout) -> Result<Tensor> {
         let n = self.norm(&x, &feed.norm)?;
-        let first = linear(&n, &feed.inputs[0])?;
+        let first = feed.inputs[0].of(&n, dropout)?;
         let mut h = match self.config.activation {
             Activation::Relu => first.relu()?,
             Activation::Gelu => first.gelu()?,
             Activation::Silu => first.silu()?,
         };
         if let Some(gate) = feed.inputs.get(1) {
-            h = (h * linear(&n, gate)?)?;
+            h = (h * gate.of(&n, dropout)?)?;
         }
-        let out = linear(&dropout.apply(&h)?, &feed.output)?;
-        Ok((x + dropout.apply(&out)?)?)
+        let out = feed.output.of(&dropout.apply(&h)?, dropout)?;
+        add(&x, &dropout.apply(&out)?)
     }
 }
 
@@ -320,7 +391,7 @@ impl Stack {
         for layer in 0..layers {
             let mut attention = |sub: usize, kind: &str| {
                 let mut matrix = |which: &str, shape: [usize; 2]| {
-                    get(&names::attention(side, layer, sub, kind, which), &shape)
+                    projection(get, names::attention(side, layer, sub, kind, which), shape)
                 };
                 Ok::<_, ModelError>(Attention {
                     q: matrix("q", [inner, d])?,
@@ -335,9 +406,9 @@ impl Stack {
             let sub = if side == Side::Decoder { 2 } else { 1 };
             let inputs = names::feed_inputs(config.gated)
                 .iter()
-                .map(|which| get(&names::feed(side, layer, sub, which), &[config.d_ff, d]))
+                .map(|which| projection(get, names::feed(side, layer, sub, which), [config.d_ff, d]))
                 .collect::<Result<_>>()?;
-            let output = get(&names::feed(side, layer, sub, "wo"), &[d, config.d_ff])?;
+            let output = projection(get, names::feed(side, layer, sub, "wo"), [d, config.d_ff])?;
             let feed = FeedForward { inputs, output, norm: get(&names::norm(side, layer, sub), &[d])? };
             blocks.push(Block { own, cross, feed });
         }
@@ -346,16 +417,29 @@ impl Stack {
     }
 }
 
-/// `x · wᵀ` over the last dimension.
-fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
-    let mut shape = x.dims().to_vec();
-    let width = shape.pop().unwrap_or(1);
-    shape.push(w.dim(0)?);
-    Ok(x.reshape(((), width))?.matmul(&w.t()?)?.reshape(shape)?)
+fn projection(
+    get: &mut impl FnMut(&str, &[usize]) -> Result<Tensor>,
+    name: String,
+    shape: [usize; 2],
+) -> Result<Projection> {
+    let weight = get(&name, &shape)?;
+    Ok(Projection::new(name, weight))
+}
+
+/// What goes from layer to layer, with what a layer adds, which may be of other numbers.
+fn add(x: &Tensor, more: &Tensor) -> Result<Tensor> {
+    Ok((x + more.to_dtype(x.dtype())?)?)
+}
+
+/// `[1, 1, length, keys]`: far below where a key comes after the query; `read` keys come before the first query.
+pub(super) fn future_mask(length: usize, read: usize, dtype: DType, device: &Device) -> Result<Tensor> {
+    let keys = read + length;
+    let added = (0..length * keys).map(|i| if i % keys > i / keys + read { MASKED as f32 } else { 0.0 });
+    Ok(Tensor::from_iter(added, device)?.reshape((1, 1, length, keys))?.to_dtype(dtype)?)
 }
 
 /// `[batch, 1, 1, length]`: 0 for real tokens, far below for padding.
-fn score_mask(mask: &Tensor, dtype: DType) -> Result<Tensor> {
+pub(super) fn score_mask(mask: &Tensor, dtype: DType) -> Result<Tensor> {
     let (batch, length) = mask.dims2()?;
     let added = ((mask.to_dtype(DType::F32)? - 1.0)? * -MASKED)?;
     Ok(added.reshape((batch, 1, 1, length))?.to_dtype(dtype)?)

@@ -39,6 +39,13 @@ pub fn tensors(config: &T5Config) -> Vec<(String, Vec<usize>)> {
     all
 }
 
+/// The matrices that products are made with, those of embedding and output left out: what an adapter can be for.
+pub fn matrices(config: &T5Config) -> Vec<(String, [usize; 2])> {
+    let is_table = |name: &str| name == names::bias(Side::Encoder) || name == names::bias(Side::Decoder);
+    let all = tensors(config).into_iter().filter(|(name, _)| !is_table(name));
+    all.filter_map(|(name, shape)| Some((name, <[usize; 2]>::try_from(shape).ok()?))).collect()
+}
+
 /// Checks that every tensor is there with its shape, before memory is taken for any.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of prompts or tasks.
 
+mod beside;
 pub mod config;
 mod cpu;
 mod cpu_steps;
@@ -12,28 +13,33 @@ pub mod graph;
 mod graph_steps;
 mod memory;
 pub mod names;
+mod pass;
 mod position;
+mod projection;
 mod search;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::{DType, Var};
+use candle_core::{DType, Tensor, Var};
 
 pub use super::dropout::Dropout;
 pub use config::{Activation, T5Config};
 pub use cpu::CpuT5;
 pub use graph::T5Graph;
-pub use memory::{check_tensors as check, estimate, parameters};
+pub use memory::{check_tensors as check, estimate, matrices, parameters};
 pub use position::bucket;
+pub use projection::Added;
 
 use super::batches::in_batches;
-use super::weights::Checkpoint;
+use super::lora::{self, Additions, Collection};
+use super::weights::{Checkpoint, LowRank};
 use super::{
     DeviceChoice, Generation, GenerationConfig, Generator, HfTokenizer, Hypothesis, MemoryEstimate,
     ModelError, Notice, Precision, PromptInput, TextTokenizer, free_memory,
 };
 use crate::jobs::CancelToken;
+use beside::PackedAdapter;
 use search::Search;
 
 /// How to load and run a T5 model.
@@ -110,9 +116,8 @@ impl T5Engine {
     /// [`ModelError`] for files that are absent, damaged or do not fit each other, for a precision that the device does
     /// not have, and for weights that do not fit into memory; before memory is taken.
     pub fn load(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
-        let config = T5Config::from_file(&folder.join("config.json"))?;
         options.check()?;
-        let checkpoint = Checkpoint::open(folder)?;
+        let (config, checkpoint) = open(folder)?;
         let backend = if options.device == DeviceChoice::Cpu {
             memory::check_tensors(&config, &checkpoint)?;
             let least = estimate(&config, options.precision, 1, 1, &GenerationConfig::default());
@@ -137,8 +142,7 @@ impl T5Engine {
     /// # Errors
     /// As [`T5Engine::load`].
     pub fn load_reference(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
-        let config = T5Config::from_file(&folder.join("config.json"))?;
-        let checkpoint = Checkpoint::open(folder)?;
+        let (config, checkpoint) = open(folder)?;
         let graph = load_graph(&config, &checkpoint, DType::F32, &options.device.open()?)?;
         Ok(Self::new(config, options, Backend::Graph(Box::new(graph))))
     }
@@ -177,6 +181,20 @@ impl T5Engine {
         prompts: &[&[u32]],
         config: &GenerationConfig,
     ) -> Result<Vec<Vec<Hypothesis>>, ModelError> {
+        self.generate_with(cancel, prompts, &[], config)
+    }
+
+    /// The same, each prompt with an adapter beside the model's weights; with none at all if there are none.
+    ///
+    /// # Errors
+    /// As [`T5Engine::generate`]; an adapter that cannot be applied beside the weights.
+    pub fn generate_with(
+        &mut self,
+        cancel: &CancelToken,
+        prompts: &[&[u32]],
+        adapters: &[Arc<Additions>],
+        config: &GenerationConfig,
+    ) -> Result<Vec<Vec<Hypothesis>>, ModelError> {
         config.validate()?;
         self.check_prompts(prompts)?;
         let mut order: Vec<usize> = (0..prompts.len()).collect();
@@ -185,7 +203,9 @@ impl T5Engine {
         let (mut most, mut notices) = (self.batch, std::mem::take(&mut self.notices));
         let done = in_batches(cancel, &order, &mut most, &mut notices, |numbers| {
             let batch: Vec<&[u32]> = numbers.iter().map(|&i| prompts[i]).collect();
-            for (&number, hypotheses) in numbers.iter().zip(self.generate_together(cancel, &batch, config)?) {
+            let own: Vec<&Additions> = numbers.iter().filter_map(|&i| Some(&**adapters.get(i)?)).collect();
+            let found = self.generate_together(cancel, &batch, &own, config)?;
+            for (&number, hypotheses) in numbers.iter().zip(found) {
                 if hypotheses.is_empty() {
                     return Err(ModelError::NoScores);
                 }
@@ -207,6 +227,7 @@ impl T5Engine {
         &mut self,
         cancel: &CancelToken,
         batch: &[&[u32]],
+        adapters: &[&Additions],
         config: &GenerationConfig,
     ) -> Result<Vec<Vec<Hypothesis>>, ModelError> {
         let longest = batch.first().map_or(0, |prompt| prompt.len());
@@ -215,16 +236,30 @@ impl T5Engine {
             MemoryEstimate { weights: 0, ..needs }.check(batch.len(), (self.free)())?;
         }
         let eos = &self.config.eos_tokens;
-        let searches = batch.iter().map(|prompt| Search::new(config, eos, prompt)).collect();
+        let search = |prompt: &&[u32]| Search::new(config, eos, prompt);
         let start = self.config.start_token;
         match &mut self.backend {
             Backend::Cpu(model) => {
-                let mut steps = cpu_steps::CpuSteps::new(model, cancel, batch, config)?;
-                drive::drive(cancel, &mut steps, searches, start)
+                let pack = |added: &&Additions| PackedAdapter::new(model.isa, &self.config, added);
+                let pack = |added| pack(added).map(Arc::new).map(Some);
+                let adapters = adapters.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
+                let mut steps = cpu_steps::CpuSteps::new(model, cancel, batch, &adapters, config)?;
+                drive::drive(cancel, &mut steps, batch.iter().map(search).collect(), start)
+            }
+            Backend::Graph(graph) if adapters.is_empty() => {
+                let mut steps = graph_steps::GraphSteps::new(graph, batch, config)?;
+                drive::drive(cancel, &mut steps, batch.iter().map(search).collect(), start)
             }
             Backend::Graph(graph) => {
-                let mut steps = graph_steps::GraphSteps::new(graph, batch, config)?;
-                drive::drive(cancel, &mut steps, searches, start)
+                // One after the other: a product of tensors has one adapter for all of its rows.
+                let mut all = Vec::new();
+                for (prompt, added) in batch.iter().zip(adapters) {
+                    adapt(graph, added)?;
+                    let mut steps = graph_steps::GraphSteps::new(graph, &[prompt], config)?;
+                    all.extend(drive::drive(cancel, &mut steps, vec![search(prompt)], start)?);
+                }
+                adapt(graph, &Additions::new())?;
+                Ok(all)
             }
         }
     }
@@ -241,6 +276,33 @@ impl T5Engine {
         }
         Ok(())
     }
+}
+
+/// Has an adapter add to a model on candle tensors, or none.
+fn adapt(graph: &mut T5Graph, additions: &Additions) -> Result<(), ModelError> {
+    let (device, dtype) = (graph.device().clone(), graph.embedding.dtype());
+    graph.adapt(|name, _| {
+        let Some(LowRank { rank, inputs, outputs, a, b, scale }) = additions.get(name) else {
+            return Ok(None);
+        };
+        let place = |values: &[f32], shape: (usize, usize)| -> Result<_, ModelError> {
+            Ok(Tensor::from_slice(values, shape, &device)?.to_dtype(dtype)?)
+        };
+        let (a, b) = (place(a, (*rank, *inputs))?, place(b, (*outputs, *rank))?);
+        Ok(Some(Added { a, b, scale: f64::from(*scale) }))
+    })
+}
+
+/// Configuration and weights of a folder: a model's, or an adapter's with those of its base.
+///
+/// # Errors
+/// [`ModelError`] for files that are absent or damaged, and an adapter that does not fit its base.
+pub fn open(folder: &Path) -> Result<(T5Config, Checkpoint), ModelError> {
+    let home = lora::home(folder)?;
+    let config = T5Config::from_file(&home.join("config.json"))?;
+    let checkpoint =
+        if home == folder { Checkpoint::open(folder)? } else { lora::open(folder, &home, &config)? };
+    Ok((config, checkpoint))
 }
 
 /// The candle model of a checkpoint.
@@ -288,16 +350,24 @@ pub fn load_variables(
 pub struct T5Model {
     engine: T5Engine,
     tokenizer: Arc<HfTokenizer>,
+    /// An adapter for each user, if the model is that.
+    users: Option<Collection>,
 }
 
 impl T5Model {
-    /// Loads a folder with `config.json`, `tokenizer.json` and weights.
+    /// Loads a folder with `config.json`, `tokenizer.json` and weights, or with an adapter or a collection of them.
     ///
     /// # Errors
     /// As [`T5Engine::load`], and for a tokenizer that is absent, broken or of another model.
     pub fn load(folder: &Path, options: T5Options) -> Result<Self, ModelError> {
-        let tokenizer = Arc::new(HfTokenizer::from_folder(folder)?);
-        let engine = T5Engine::load(folder, options)?;
+        let home = lora::home(folder)?;
+        let tokenizer = Arc::new(HfTokenizer::from_folder(&home)?);
+        let of_users = Collection::is_at(folder);
+        let engine = T5Engine::load(if of_users { &home } else { folder }, options)?;
+        let users = match of_users {
+            true => Some(Collection::open(folder, &home, &engine.config)?),
+            false => None,
+        };
         // Text of every script: what the tokenizer makes of it must be within the vocabulary.
         for token in
             tokenizer.encode("A tokenizer of another model is noticed here: é Ж 中 🙂 <extra_id_0>")?
@@ -310,7 +380,7 @@ impl T5Model {
                 });
             }
         }
-        Ok(Self { engine, tokenizer })
+        Ok(Self { engine, tokenizer, users })
     }
 
     /// The tokenizer.
@@ -324,11 +394,12 @@ impl T5Model {
     }
 }
 
-impl Generator for T5Model {
-    fn generate(
+impl T5Model {
+    fn answer(
         &mut self,
         cancel: &CancelToken,
         prompts: &[PromptInput<'_>],
+        adapters: &[Arc<Additions>],
         config: &GenerationConfig,
     ) -> Result<Vec<Generation>, ModelError> {
         let encode = |prompt: &PromptInput<'_>| match prompt.tokens {
@@ -337,7 +408,7 @@ impl Generator for T5Model {
         };
         let tokens = prompts.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let views: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-        let found = self.engine.generate(cancel, &views, config)?;
+        let found = self.engine.generate_with(cancel, &views, adapters, config)?;
         let finish = |(hypotheses, tokens): (Vec<Hypothesis>, &Vec<u32>)| {
             let best = hypotheses.first().map_or(&[][..], |best| &best.tokens);
             let text = self.tokenizer.decode(best)?;
@@ -346,6 +417,40 @@ impl Generator for T5Model {
             Ok(generation)
         };
         found.into_iter().zip(&tokens).map(finish).collect()
+    }
+}
+
+impl Generator for T5Model {
+    fn generate(
+        &mut self,
+        cancel: &CancelToken,
+        prompts: &[PromptInput<'_>],
+        config: &GenerationConfig,
+    ) -> Result<Vec<Generation>, ModelError> {
+        match &self.users {
+            Some(users) => Err(users.anonymous()),
+            None => self.answer(cancel, prompts, &[], config),
+        }
+    }
+
+    fn generate_for(
+        &mut self,
+        cancel: &CancelToken,
+        prompts: &[PromptInput<'_>],
+        users: &[&str],
+        config: &GenerationConfig,
+    ) -> Result<Vec<Generation>, ModelError> {
+        let Some(known) = &self.users else { return self.generate(cancel, prompts, config) };
+        let adapters =
+            users.iter().map(|user| known.read(user).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        if adapters.len() != prompts.len() {
+            return Err(known.anonymous());
+        }
+        self.answer(cancel, prompts, &adapters, config)
+    }
+
+    fn knows_users(&self) -> bool {
+        self.users.is_some()
     }
 
     fn take_notices(&mut self) -> Vec<Notice> {

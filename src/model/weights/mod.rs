@@ -7,12 +7,14 @@
 
 mod error;
 mod legacy;
+mod low_rank;
 mod pickle;
 mod torch;
 mod view;
 mod write;
 
 pub use error::WeightsError;
+pub use low_rank::LowRank;
 pub use view::TensorView;
 pub use write::{NamedTensor, Values, write_safetensors};
 
@@ -47,6 +49,8 @@ struct MappedFile {
 pub struct Checkpoint {
     files: Vec<MappedFile>,
     tensors: BTreeMap<String, Entry>,
+    /// What adapters add to matrices, by their names.
+    added: BTreeMap<String, LowRank>,
 }
 
 /// The most dimensions that a tensor may have.
@@ -61,7 +65,7 @@ impl Checkpoint {
     /// # Errors
     /// [`WeightsError`] if there is none, or one is broken.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
-        let mut checkpoint = Self { files: Vec::new(), tensors: BTreeMap::new() };
+        let mut checkpoint = Self { files: Vec::new(), tensors: BTreeMap::new(), added: BTreeMap::new() };
         if path.is_file() {
             checkpoint.add(path)?;
             return Ok(checkpoint);
@@ -143,7 +147,17 @@ impl Checkpoint {
             });
         }
         let bytes = &file.map[entry.offset..entry.offset + entry.len];
-        Ok(TensorView::new(entry.dtype, &entry.shape, &entry.strides, bytes))
+        Ok(TensorView::new(entry.dtype, &entry.shape, &entry.strides, bytes).with(self.added.get(name)))
+    }
+
+    /// Has a matrix read with another one added to it from now on.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::view`].
+    pub fn add_low_rank(&mut self, name: &str, added: LowRank) -> Result<(), WeightsError> {
+        self.view(name, &[added.outputs, added.inputs])?;
+        self.added.insert(name.to_owned(), added);
+        Ok(())
     }
 
     /// The numbers of a vector, converted to `f32`.

@@ -3,6 +3,8 @@
 use candle_core::DType;
 use half::{bf16, f16};
 
+use super::low_rank::LowRank;
+
 /// A floating-point tensor inside a mapped file. Its extent was checked when the file was opened.
 #[derive(Debug, Clone, Copy)]
 pub struct TensorView<'a> {
@@ -10,11 +12,17 @@ pub struct TensorView<'a> {
     shape: &'a [usize],
     strides: &'a [usize],
     bytes: &'a [u8],
+    added: Option<&'a LowRank>,
 }
 
 impl<'a> TensorView<'a> {
     pub(super) fn new(dtype: DType, shape: &'a [usize], strides: &'a [usize], bytes: &'a [u8]) -> Self {
-        Self { dtype, shape, strides, bytes }
+        Self { dtype, shape, strides, bytes, added: None }
+    }
+
+    /// The same matrix with another one added.
+    pub(super) fn with(self, added: Option<&'a LowRank>) -> Self {
+        Self { added, ..self }
     }
 
     /// How many elements there are.
@@ -34,6 +42,13 @@ impl<'a> TensorView<'a> {
 
     /// Reads whole rows (of all dimensions but the first) from row `first` on, as many as `out` holds.
     pub fn read_rows(&self, first: usize, out: &mut [f32]) {
+        self.read_stored(first, out);
+        if let Some(added) = self.added {
+            added.add_rows(first, out);
+        }
+    }
+
+    fn read_stored(&self, first: usize, out: &mut [f32]) {
         let row: usize = self.shape.iter().skip(1).product();
         if row == 0 || out.is_empty() {
             return;

@@ -6,6 +6,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Map, Value, json};
 
+use super::TensorView;
 use crate::whole_file::WholeFile;
 
 /// The numbers of a tensor to be written.
@@ -15,6 +16,8 @@ pub enum Values<'a> {
     Tensor(&'a Tensor),
     /// Numbers in memory, row by row.
     Slice(&'a [f32]),
+    /// A tensor of a checkpoint, read when its turn comes.
+    View(TensorView<'a>),
 }
 
 /// A tensor to be written.
@@ -53,6 +56,12 @@ pub fn write_safetensors(path: &Path, tensors: &[NamedTensor<'_>]) -> io::Result
         let read;
         let values = match tensor.values {
             Values::Slice(values) => values,
+            Values::View(view) => {
+                let mut values = vec![0.0; view.elements()];
+                view.read(&mut values);
+                read = values;
+                &read
+            }
             Values::Tensor(tensor) => {
                 read = numbers(tensor).map_err(io::Error::other)?;
                 &read

@@ -217,7 +217,8 @@ pub struct Paint {
 impl Paint {
     /// The first series of a method.
     pub fn of(method: Method, training: Training) -> Self {
-        Self { method, filled: training == Training::FineTuned, dash: 0 }
+        let filled = matches!(training, Training::FineTuned | Training::Lora | Training::PerUserLora);
+        Self { method, filled, dash: 0 }
     }
 }
 

@@ -128,6 +128,7 @@ pub fn method_color(method: Method, theme: Theme) -> Color {
         Method::Dense => Color(0x00, 0x9E, 0x73),
         Method::Recency => Color(0xCC, 0x79, 0xA7),
         Method::Fusion => Color(0xF0, 0xE4, 0x42),
+        Method::PerUser => Color(0xE6, 0x9F, 0x00),
         Method::Tuned => Color(0xD5, 0x5E, 0x00),
         Method::Oracle => theme.ink(),
     }

@@ -13,7 +13,7 @@ use crate::lamp::{Metric, Setting, Split, Task};
 use crate::metrics::{Figure, ScoreSet, holm, paired_test};
 use crate::record::{Column, RunId, RunRecord, RunStatus, Training, Tuning};
 use crate::report::Method;
-use crate::report::method::{method_name, without_seed};
+use crate::report::method::{method_name, run_method_name, without_seed};
 use crate::report::published::{is_of_column, published_beside};
 
 /// Supplies a run's values by a metric.
@@ -138,7 +138,9 @@ fn model_key(run: &RunRecord) -> ModelKey {
         training: match model.training {
             Training::ZeroShot => 0,
             Training::FineTuned => 1,
-            Training::Baseline => 2,
+            Training::Lora => 2,
+            Training::PerUserLora => 3,
+            Training::Baseline => 4,
         },
         name: model.name.clone(),
         fingerprint: model.fingerprint.clone(),
@@ -402,15 +404,15 @@ fn templates(runs: &[&RunRecord]) -> BTreeSet<(Task, String)> {
 
 fn column_key(run: &RunRecord, templates: &BTreeSet<(Task, String)>) -> ColumnKey {
     let spec = &run.spec;
-    let method = Method::of(&spec.retriever);
-    let personal = method != Method::NonPersonalized;
+    let method = Method::of_run(spec);
+    let personal = !spec.retriever.is_none();
     let prompt = spec.prompt.as_ref();
     let template = prompt
         .filter(|prompt| templates.contains(&(spec.dataset.task, prompt.template.clone())))
         .map(|prompt| short_hash(&prompt.template_toml));
     ColumnKey {
         method,
-        name: method_name(&seedless(run)),
+        name: if personal { method_name(&seedless(run)) } else { run_method_name(spec) },
         k: personal.then_some(spec.retriever.k),
         config: if personal { seedless(run).config } else { String::new() },
         encoders: if personal { spec.retriever.encoders.clone() } else { Vec::new() },

@@ -244,10 +244,12 @@ impl<'a> Asker<'a> {
                 PromptInput { text: text.unwrap_or_default(), tokens: &question.tokens }
             })
             .collect();
+        let users: Vec<&str> = batch.iter().map(|(_, question)| question.user.as_str()).collect();
         let Some(generator) = &mut self.generator else { return ControlFlow::Break(Stop::Told) };
         let stop = self.watch.stop;
         let start = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(|| generator.generate(stop, &prompts, self.config)));
+        let result =
+            catch_unwind(AssertUnwindSafe(|| generator.generate_for(stop, &prompts, &users, self.config)));
         let ms = start.elapsed().as_secs_f64() * 1e3 / batch.len() as f64;
         match result {
             Ok(Ok(generations)) if generations.len() == prompts.len() => {

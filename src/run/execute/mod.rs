@@ -266,7 +266,9 @@ impl<'a> Executor<'a> {
                     kept = Some(self.store.reader()?);
                 }
                 let builder = PromptBuilder::new(task, template, *options, &**tokenizer)?;
-                How::Prompt { builder, tokenizer: &**tokenizer, max_length: options.max_length, keys }
+                let by_user = self.loaded.as_ref().is_some_and(|(_, model)| model.generator.knows_users());
+                let max_length = options.max_length;
+                How::Prompt { builder, tokenizer: &**tokenizer, max_length, by_user, keys }
             }
             (CellModel::Load { .. }, None) => return Err(Canceled.into()),
         };

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{Sample, Task};
 use crate::model::TextTokenizer;
+use crate::model::lora::user_key;
 use crate::prompt::PromptBuilder;
 use crate::record::{CacheKey, CachedAnswer, Prediction, PromptText, Retrieved};
 use crate::retrieval::{Problem, RetrievalError, Retriever, RetrieverConfig};
@@ -38,6 +39,8 @@ pub(super) struct Question {
     pub read: usize,
     /// The tokens of that, cut to length.
     pub tokens: Vec<u32>,
+    /// Whose prompt it is, for models that answer each user differently.
+    pub user: String,
     /// What its answer is kept by; `None` where answers are not used again.
     pub key: Option<CacheKey>,
     /// The answer, where it was kept.
@@ -63,6 +66,8 @@ pub(super) enum How<'a> {
         builder: PromptBuilder<'a>,
         tokenizer: &'a dyn TextTokenizer,
         max_length: usize,
+        /// Whether the model answers each user differently.
+        by_user: bool,
         /// A hash that has taken in what answers depend on beside the prompt; `None` where answers are not used again.
         keys: Option<Sha256>,
     },
@@ -199,12 +204,14 @@ impl<'a> Preparer<'a> {
                 .collect();
         }
         let indices: Vec<usize> = row.retrieved.iter().map(|entry| entry.index).collect();
-        let (builder, tokenizer, max_length, keys) = match &self.how {
+        let (builder, tokenizer, max_length, by_user, keys) = match &self.how {
             How::Rule(baseline, commonest) => {
                 row.raw = baseline.answer(self.task, sample, &indices, *commonest);
                 return Ok(Work::Nothing);
             }
-            How::Prompt { builder, tokenizer, max_length, keys } => (builder, tokenizer, *max_length, keys),
+            How::Prompt { builder, tokenizer, max_length, by_user, keys } => {
+                (builder, tokenizer, *max_length, *by_user, keys)
+            }
         };
         let prompt = match &self.retriever {
             Some(_) => builder.build(sample, &indices),
@@ -217,13 +224,18 @@ impl<'a> Preparer<'a> {
         let read = prompt.lost.as_ref().map_or(prompt.text.len(), |lost| lost.start);
         let tokens = tokenizer.encode_cut(&prompt.text, max_length);
         let (text, report) = prompt.into_parts();
-        let key = keys
-            .as_ref()
-            .zip(tokens.as_ref().ok())
-            .map(|(keys, tokens)| key(keys.clone(), tokens, &text[..read]));
+        let user = user_key(&self.cell.dataset.id().to_string(), &sample.id);
+        let key = keys.as_ref().zip(tokens.as_ref().ok()).map(|(keys, tokens)| {
+            let mut keys = keys.clone();
+            if by_user {
+                keys.update((user.len() as u64).to_le_bytes());
+                keys.update(&user);
+            }
+            key(keys, tokens, &text[..read])
+        });
         row.prompt = Some(PromptText { text, report });
         let tokens = tokens.map_err(|error| Unprepared::Failed(in_full(&error)))?;
-        Ok(Work::Ask(Question { read, tokens, key, found: None }))
+        Ok(Work::Ask(Question { read, tokens, user, key, found: None }))
     }
 }
 

@@ -49,7 +49,7 @@ pub fn prompts(
     let no_prompt = || RunError::NoPrompt { model: cell.spec.model.name.clone() };
     let (template, options) = cell.prompt.as_ref().ok_or_else(no_prompt)?;
     let builder = PromptBuilder::new(cell.dataset.id().task, template, *options, tokenizer)?;
-    let how = How::Prompt { builder, tokenizer, max_length: options.max_length, keys: None };
+    let how = How::Prompt { builder, tokenizer, max_length: options.max_length, by_user: false, keys: None };
     // Encoding has a count of its own, which is not shown here.
     let preparer = Preparer::new(cell, retriever, how, cancel.clone(), Progress::new());
     progress.start("Making prompts", cell.positions.len() as u64);

@@ -145,8 +145,11 @@ fn data_settings(section: Section<'_, '_>) -> DataSettings {
 fn model(section: Section<'_, '_>) -> ModelSettings {
     let model = ModelSettings {
         name: section.text("name").unwrap_or_default(),
-        training: section
-            .word("training", &[("zero-shot", Training::ZeroShot), ("fine-tuned", Training::FineTuned)]),
+        training: section.word(
+            "training",
+            &[Training::ZeroShot, Training::FineTuned, Training::Lora, Training::PerUserLora]
+                .map(|training| (training.id(), training)),
+        ),
         device: section.parsed("device"),
         precision: section.word(
             "precision",

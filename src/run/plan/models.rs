@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Planner;
 use crate::jobs::Canceled;
 use crate::model::gguf::{GgufFile, GgufOptions, GgufTokenizer, PromptStyle};
+use crate::model::lora::{AdapterConfig, Collection, home, is_adapter};
 use crate::model::scripted::{self, CharacterTokenizer, Scripted};
 use crate::model::t5::T5Options;
 use crate::model::{
@@ -69,9 +70,11 @@ impl Planner<'_> {
             return Ok(None); // missing, which was said
         }
         // Where a model was trained by this program its folder says so.
-        let training = |path: &Path| match path.join(RECIPE).is_file() {
-            true => Training::FineTuned,
-            false => Training::ZeroShot,
+        let training = |path: &Path| match path {
+            path if Collection::is_at(path) => Training::PerUserLora,
+            path if is_adapter(path) => Training::Lora,
+            path if path.join(RECIPE).is_file() => Training::FineTuned,
+            _ => Training::ZeroShot,
         };
         let planned = |spec: ModelSpec, model: CellModel, tokenizer: Option<Arc<dyn TextTokenizer>>| {
             let generation = settings.generation.over(&self.experiment.generation);
@@ -166,6 +169,11 @@ impl Planner<'_> {
         let Some((tokenizer, format)) = self.told(&key, tokenizer)? else { return Ok(None) };
         let fingerprint = self.workplace.registry().fingerprint(&found.path, self.cancel, self.progress);
         let Some(fingerprint) = self.told(&key, fingerprint)? else { return Ok(None) };
+        if is_adapter(&found.path) {
+            let of_adapter = self.told(&key, self.of_adapter(&found.path))?;
+            let Some(of_adapter) = of_adapter else { return Ok(None) };
+            options.extend(of_adapter);
+        }
         let spec = ModelSpec {
             name: called,
             fingerprint,
@@ -180,6 +188,25 @@ impl Planner<'_> {
             context: description.context.filter(|_| is_gguf).map(limit),
             ..planned(spec, CellModel::Load { path: found.path, options: load }, Some(tokenizer))
         }))
+    }
+
+    /// What a run's spec tells of an adapter, or of one for each user: its base, its rank and weight, and the recipe that it was
+    /// trained by, where it was here.
+    fn of_adapter(&self, folder: &Path) -> Result<Map<String, Value>, ModelError> {
+        let (config, base) = (AdapterConfig::read(folder)?, home(folder)?);
+        let base = self.workplace.registry().fingerprint(&base, self.cancel, self.progress)?;
+        let mut told = Map::new();
+        told.insert("lora_base".into(), base.into());
+        told.insert("lora_r".into(), config.r.into());
+        told.insert("lora_alpha".into(), config.alpha.into());
+        let recipe = std::fs::read(folder.join(RECIPE)).ok();
+        let recipe = recipe.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        if let Some(Value::Object(recipe)) = recipe.as_ref().and_then(|kept| kept.pointer("/job/recipe")) {
+            // Neither where model and data lay nor how the dev split was answered.
+            let parts = ["lora", "optimizer", "training", "prompt", "retrieval"].map(|part| recipe.get(part));
+            told.insert("lora_recipe".into(), hex::encode(Sha256::digest(json!(parts).to_string())).into());
+        }
+        Ok(told)
     }
 
     /// Reports the settings that models of this kind do not have.
@@ -262,7 +289,7 @@ fn tokenizer(
         let read = if beside { GgufTokenizer::read_beside } else { GgufTokenizer::read };
         Ok((Arc::new(read(&file)?), Some(file.main_format())))
     } else {
-        Ok((Arc::new(HfTokenizer::from_file(&path.join("tokenizer.json"))?), None))
+        Ok((Arc::new(HfTokenizer::from_file(&home(path)?.join("tokenizer.json"))?), None))
     }
 }
 

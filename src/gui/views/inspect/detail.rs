@@ -253,7 +253,7 @@ impl InspectView {
 fn head(ui: &mut Ui, run: &RunRecord, which: &str) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
-        let color = theme::method(ui, Method::of(&run.spec.retriever));
+        let color = theme::method(ui, Method::of_run(&run.spec));
         let (dot, _) = ui.allocate_exact_size(egui::vec2(10.0, 18.0), egui::Sense::hover());
         ui.painter().circle_filled(dot.center(), 5.0, color);
         ui.add(Label::new(theme::strong(format!("{which}: {}", super::pick::method(run)))).truncate());

@@ -6,6 +6,7 @@ use super::words;
 use crate::gui::loadable::Trouble;
 use crate::jobs::CancelToken;
 use crate::model::gguf::GgufFile;
+use crate::model::lora::home;
 use crate::model::registry::{Entry, Manifest, Registry, Source};
 use crate::model::weights::Checkpoint;
 use crate::model::{ModelKind, describe, scripted};
@@ -263,7 +264,7 @@ fn installed(registry: &Registry, manifest: &Manifest, entries: &[Entry]) -> Car
 fn stored(kind: ModelKind, path: &Path) -> Result<String, Trouble> {
     match kind {
         ModelKind::Gguf => Ok(GgufFile::open(path)?.main_format()),
-        ModelKind::T5 | ModelKind::Bert => Ok(Checkpoint::open(path)?.main_format()),
+        ModelKind::T5 | ModelKind::Bert => Ok(Checkpoint::open(&home(path)?)?.main_format()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::gui::kit;
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, icons};
 use crate::record::{RunId, RunRecord, RunStatus};
-use crate::report::method_name;
+use crate::report::run_method_name;
 
 /// A row of the list.
 const ROW: f32 = 40.0;
@@ -38,7 +38,7 @@ pub struct Picks {
 /// `LaMP-3 user, BM25, k 4`.
 pub fn name(run: &RunRecord) -> String {
     let spec = &run.spec;
-    let method = method_name(&spec.retriever);
+    let method = run_method_name(spec);
     let k = if spec.retriever.is_none() { String::new() } else { format!(", k {}", spec.retriever.k) };
     format!("{} {}, {method}{k}", spec.dataset.task, spec.dataset.setting)
 }
