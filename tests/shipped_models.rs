@@ -48,7 +48,8 @@ fn answered(data: &Path, retrievers: &[&str]) -> BTreeMap<(String, String), f64>
     let experiment = Experiment::from_toml(&toml, Path::new("uses.toml")).unwrap();
     let (cancel, progress) = (CancelToken::new(), Progress::new());
     let plan = plan_draft(&experiment, Vec::new(), &workplace, &cancel, &progress).unwrap();
-    let CellModel::Load { path, generation, .. } = &plan.cells[0].model else { panic!("a model of weights") };
+    let CellModel::Load { path, .. } = &plan.cells[0].model else { panic!("a model of weights") };
+    let generation = &plan.cells[0].generation;
     let mut model = T5Model::load(path, T5Options { batch: 16, ..T5Options::default() }).unwrap();
     let tokenizer = model.tokenizer();
     let mut values = BTreeMap::new();
