@@ -16,7 +16,7 @@ use crate::gui::retrievers::{Kind, installed_encoders, options};
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, colors, icons};
 use crate::model::ModelKind;
-use crate::model::registry::Entry;
+use crate::model::registry::{Entry, Source};
 use crate::retrieval::RetrieverConfig;
 use crate::train::{LoraRecipe, Preset, TrainRecipe};
 
@@ -227,9 +227,13 @@ impl Form {
             }
         }
         around.said(ui, "model");
-        let any = entries
-            .iter()
-            .any(|entry| matches!(entry, Entry::Installed(manifest) if manifest.kind == ModelKind::T5));
+        // What is part of the program is there to try things with.
+        let any = entries.iter().any(|entry| match entry {
+            Entry::Installed(manifest) => {
+                manifest.kind == ModelKind::T5 && manifest.source != Source::Program
+            }
+            _ => false,
+        });
         if !any && self.recipe.model.is_empty() && around.shared.models.value().is_some() {
             let text = "No T5 model is installed, and only those are trained. The small one takes 311 MB.";
             if kit::notice(ui, kit::Notice::Info, text, Some("Get flan-t5-small\u{2026}")) {
