@@ -192,9 +192,9 @@ fn in_pieces(
 ) -> (PathBuf, usize) {
     let mut broken_off = 0;
     loop {
+        let over = AtomicBool::new(false);
         let control = Control::new(CancelToken::new());
         let ended = std::thread::scope(|scope| {
-            let over = AtomicBool::new(false);
             let (control, over) = (&control, &over);
             scope.spawn(move || {
                 let begun = || control.latest().get().map(|progress| progress.step);

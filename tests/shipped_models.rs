@@ -49,7 +49,6 @@ fn answered(data: &Path, retrievers: &[&str]) -> BTreeMap<(String, String), f64>
     let (cancel, progress) = (CancelToken::new(), Progress::new());
     let plan = plan_draft(&experiment, Vec::new(), &workplace, &cancel, &progress).unwrap();
     let CellModel::Load { path, .. } = &plan.cells[0].model else { panic!("a model of weights") };
-    let generation = &plan.cells[0].generation;
     let mut model = T5Model::load(path, T5Options { batch: 16, ..T5Options::default() }).unwrap();
     let tokenizer = model.tokenizer();
     let mut values = BTreeMap::new();
@@ -61,7 +60,7 @@ fn answered(data: &Path, retrievers: &[&str]) -> BTreeMap<(String, String), f64>
             .iter()
             .map(|prompt| PromptInput { text: "", tokens: prompt.tokens.as_deref().unwrap() })
             .collect();
-        let answers = model.generate(&cancel, &inputs, generation).unwrap();
+        let answers = model.generate(&cancel, &inputs, &cell.generation).unwrap();
         let mut scorer = Scorer::new(task, None);
         let scores = answers.iter().zip(&asked);
         let scores = scores
