@@ -16,8 +16,8 @@ use candle_core::{Device, Tensor};
 /// Writes an untrained T5 model into a folder, in Hugging Face's layout; gives the number of its parameters.
 ///
 /// Every tensor is drawn from a stream of its own by seed and name: normal numbers whose spread follows from the shape (as
-/// transformers draws them with `initializer_factor` 1), norms of one. Some heads begin with an eye for what stands beside
-/// ([`FAVOR`]): without it a small model spends most of its steps on finding out that neighbors matter.
+/// transformers draws them with `initializer_factor` 1), norms of one. Some heads begin with an eye for what stands
+/// beside: without it a small model spends most of its steps on finding out that neighbors matter.
 ///
 /// # Errors
 /// A configuration or tokenizer that cannot be used, or that do not fit each other; a folder that is not empty; what cannot be written.
