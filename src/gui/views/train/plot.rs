@@ -148,8 +148,13 @@ fn apart((low, high): (f64, f64)) -> (f64, f64) {
     }
 }
 
-/// Round values in a range, about so many.
-fn ticks((low, high): (f64, f64), most: f64) -> Vec<f64> {
+/// Round values in a range, about so many, and never one alone.
+fn ticks(range: (f64, f64), most: f64) -> Vec<f64> {
+    let some = round_values(range, most);
+    if some.len() == 1 { round_values(range, 2.0 * most) } else { some }
+}
+
+fn round_values((low, high): (f64, f64), most: f64) -> Vec<f64> {
     let rough = (high - low) / most.max(1.0);
     let power = 10f64.powf(rough.log10().floor());
     let step = power * [1.0, 2.0, 5.0, 10.0].into_iter().find(|step| power * step >= rough).unwrap_or(10.0);
@@ -183,7 +188,7 @@ mod tests {
     fn figures_on_axes_are_round() {
         assert_eq!(ticks((0.0, 1.0), 4.0), [0.0, 0.5, 1.0]);
         assert_eq!(ticks((0.0, 120.0), 6.0), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0, 120.0]);
-        assert_eq!(ticks((0.31, 0.39), 3.0).len(), 2);
+        assert_eq!(ticks((0.31, 0.39), 3.0).len(), 4, "one of 0.05 alone tells nothing");
         assert_eq!(log_ticks((0.3, 12.0)), [0.5, 1.0, 2.0, 5.0, 10.0]);
         assert!(log_ticks((0.61, 0.73)).len() >= 2);
         assert_eq!(figure(0.5, 0.1), "0.5");
