@@ -107,7 +107,7 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("fs4", &["model"]),
     ("tokenizers", &["model", "train"]),
     ("candle_core", &["model", "train"]),
-    ("candle_nn", &["model"]),
+    ("candle_nn", &["model", "train"]),
     ("gemm", &["model"]),
     ("minijinja", &["model"]),
     ("mail_parser", &["dataset"]),

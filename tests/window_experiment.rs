@@ -188,9 +188,8 @@ fn new_from_sample_is_ready_to_start() {
     window.click("New\u{2026}");
     window.click("New from sample");
     window.wait_for("impossible");
-    window.until("something to start", |window| {
-        window.shows("Start ") && window.shows("answers by rules to make")
-    });
+    window
+        .until("something to start", |window| window.shows("Start ") && window.shows("generations to make"));
     assert_eq!(window.harness.state().screen(), Screen::Experiment);
 }
 

@@ -123,6 +123,21 @@ macro_rules! tiles {
     };
 }
 
+/// Does something for each of `R` rows, twelve at most, written out: so sums stay in registers however little is optimized.
+macro_rules! each_row {
+    ($rows:ident, |$row:ident| $body:block) => {
+        each_row!($rows, |$row| $body, 0 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    ($rows:ident, |$row:ident| $body:block, $($number:literal)*) => {
+        $(
+            if $number < $rows {
+                let $row = $number;
+                $body
+            }
+        )*
+    };
+}
+
 #[inline(always)]
 unsafe fn f32_task_generic<L: Lanes>(
     task: &Task,
@@ -200,39 +215,41 @@ unsafe fn f32_tile<L: Lanes, const R: usize>(
     unsafe {
         let mut sums = [[L::splat(0.0); 2]; R];
         if !fresh {
-            for (r, sum) in sums.iter_mut().enumerate() {
-                *sum = [L::load(tile.add(r * tile_stride)), L::load(tile.add(r * tile_stride + L::N))];
-            }
+            each_row!(R, |r| {
+                sums[r] = [L::load(tile.add(r * tile_stride)), L::load(tile.add(r * tile_stride + L::N))];
+            });
         }
         let mut w = w;
-        // Four steps a turn: what a turn costs besides its arithmetic is shared.
-        const TURN: usize = 4;
         let mut x = x;
-        for _ in 0..steps / TURN {
-            for k in 0..TURN {
-                let columns = [L::load(w.add(2 * k * L::N)), L::load(w.add((2 * k + 1) * L::N))];
-                for (r, sum) in sums.iter_mut().enumerate() {
-                    let value = L::splat(*x.add(r * x_stride + k));
-                    sum[0] = L::fma(value, columns[0], sum[0]);
-                    sum[1] = L::fma(value, columns[1], sum[1]);
-                }
-            }
-            w = w.add(2 * TURN * L::N);
-            x = x.add(TURN);
+        // No closure, which would be a function without the instructions that this one is compiled for.
+        macro_rules! step {
+            ($k:literal) => {
+                let columns = [L::load(w.add(2 * $k * L::N)), L::load(w.add((2 * $k + 1) * L::N))];
+                each_row!(R, |r| {
+                    let value = L::splat(*x.add(r * x_stride + $k));
+                    sums[r][0] = L::fma(value, columns[0], sums[r][0]);
+                    sums[r][1] = L::fma(value, columns[1], sums[r][1]);
+                });
+            };
         }
-        for k in 0..steps % TURN {
-            let columns = [L::load(w), L::load(w.add(L::N))];
+        // Four steps a turn: what a turn costs besides its arithmetic is shared.
+        for _ in 0..steps / 4 {
+            step!(0);
+            step!(1);
+            step!(2);
+            step!(3);
+            w = w.add(8 * L::N);
+            x = x.add(4);
+        }
+        for _ in 0..steps % 4 {
+            step!(0);
             w = w.add(2 * L::N);
-            for (r, sum) in sums.iter_mut().enumerate() {
-                let value = L::splat(*x.add(r * x_stride + k));
-                sum[0] = L::fma(value, columns[0], sum[0]);
-                sum[1] = L::fma(value, columns[1], sum[1]);
-            }
+            x = x.add(1);
         }
-        for (r, sum) in sums.iter().enumerate() {
-            L::store(tile.add(r * tile_stride), sum[0]);
-            L::store(tile.add(r * tile_stride + L::N), sum[1]);
-        }
+        each_row!(R, |r| {
+            L::store(tile.add(r * tile_stride), sums[r][0]);
+            L::store(tile.add(r * tile_stride + L::N), sums[r][1]);
+        });
     }
 }
 
