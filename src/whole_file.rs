@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A file being written beside its final path. Dropped unfinished, it leaves what was there before.
 pub struct WholeFile {
@@ -20,9 +21,12 @@ impl WholeFile {
     /// # Errors
     /// A path without a file name, or a folder that cannot be written.
     pub fn create(path: &Path) -> io::Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let mut partial_name = name.to_owned();
-        partial_name.push(format!(".partial-{}", std::process::id()));
+        // A name of its own, also among those who write the same file at the same time.
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        partial_name.push(format!(".partial-{}-{number}", std::process::id()));
         let partial = path.with_file_name(partial_name);
         let out = Some(BufWriter::with_capacity(1 << 18, File::create(&partial)?));
         Ok(Self { out, partial, path: path.to_owned() })
@@ -95,5 +99,19 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(WholeFile::create(Path::new("..")).is_err());
+    }
+
+    #[test]
+    fn many_may_write_the_same_file_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let bytes = vec![7; 300_000];
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..10).for_each(|_| WholeFile::put(&path, &bytes).unwrap()));
+            }
+        });
+        assert!(fs::read(&path).unwrap() == bytes);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -99,7 +99,11 @@ fn a_table_and_charts_of_results() {
     window.click("Close the message");
     compare(&mut window, "results_light");
     window.click("Charts");
-    window.wait_for("Scores by method");
+    window.until("the charts", |window| {
+        window.shows("Scores by method")
+            && !window.shows("Drawing the chart")
+            && !window.shows("Making the chart")
+    });
     compare(&mut window, "charts_light");
 }
 
