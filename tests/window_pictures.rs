@@ -37,6 +37,8 @@ fn compare(window: &mut Window, name: &str) {
     for _ in 0..8 {
         window.harness.step();
     }
+    // A chart is drawn anew once its place has kept its size for a moment.
+    window.until("rest", |window| !window.shows("Drawing the chart") && !window.shows("Making the chart"));
     let picture = window.harness.render().unwrap();
     let height = picture.height() - 24;
     let shown = image::imageops::crop_imm(&picture, 0, 0, picture.width(), height).to_image();
@@ -99,11 +101,7 @@ fn a_table_and_charts_of_results() {
     window.click("Close the message");
     compare(&mut window, "results_light");
     window.click("Charts");
-    window.until("the charts", |window| {
-        window.shows("Scores by method")
-            && !window.shows("Drawing the chart")
-            && !window.shows("Making the chart")
-    });
+    window.wait_for("Scores by method");
     compare(&mut window, "charts_light");
 }
 
