@@ -306,7 +306,10 @@ impl Jobs {
                     });
                     let response = row.response();
                     let words = format!("Look at {}", called(line));
-                    kit::named(&response, egui::Role::Button, true, &words);
+                    // A row that has no place yet is nothing to look at.
+                    if response.rect.is_positive() {
+                        kit::named(&response, egui::Role::Button, true, &words);
+                    }
                     if response.clicked() {
                         chosen = Some(line.job.folder.clone());
                     }
