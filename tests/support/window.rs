@@ -94,6 +94,12 @@ impl Window {
         self.harness.query_all_by_label_contains(part).next().is_some()
     }
 
+    /// Whether something of this label has a place on the screen, where a pointer can go.
+    fn placed(&self, label: &str) -> bool {
+        let first = self.harness.query_all_by_label(label).next();
+        first.is_some_and(|node| node.rect().is_positive() && node.rect().is_finite())
+    }
+
     /// Waits until something of this label is there.
     pub fn wait(&mut self, label: &str) {
         self.until(label, |window| window.has(label));
@@ -106,14 +112,14 @@ impl Window {
 
     /// Waits for the one thing of this label, and clicks it.
     pub fn click(&mut self, label: &str) {
-        self.wait(label);
+        self.until(label, |window| window.placed(label));
         self.harness.get_by_label(label).click();
         self.harness.step();
     }
 
     /// The same where several have the label: the first.
     pub fn click_first(&mut self, label: &str) {
-        self.wait(label);
+        self.until(label, |window| window.placed(label));
         let first: Node<'_> = self.harness.query_all_by_label(label).next().unwrap();
         first.click();
         self.harness.step();
