@@ -296,7 +296,7 @@ pub(super) fn run(arguments: RunArgs, console: &Console) -> Result<Outcome, CliE
     let workplace = arguments.work.workplace(console)?;
     let plan = planned(&experiment, problems, &workplace, console)?;
     if arguments.dry_run {
-        return dry_run::print(&experiment, &plan, &arguments.work.store, console);
+        return dry_run::print(&experiment, &plan, &workplace, &arguments.work.store, console);
     }
     execute(&experiment, &plan, &workplace, arguments.shard, &arguments.work, console)?.alone(console)
 }

@@ -184,8 +184,9 @@ impl Pace {
         self.failing_since.get_or_insert(now);
         let burst = self.fewer(now, sent);
         self.refusals += u32::from(burst);
-        // One that does not say for how long is not asked on and on either.
-        let wait = wait.or_else(|| burst.then(|| backoff(self.refusals, 1.0)));
+        // One that does not say for how long, and refuses again when it is asked more slowly, is not asked on and on either.
+        let again = burst && self.refusals > 1;
+        let wait = wait.or_else(|| again.then(|| backoff(self.refusals - 1, 1.0)));
         self.silent_until = self.silent_until.max(now + wait.unwrap_or_default());
         // A server that limits is there; only it decides when.
         if let Some(broken) = &mut self.broken {
