@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use lamplight::jobs::CancelToken;
 use lamplight::model::endpoint::{Endpoint, EndpointGenerator, EstimatingTokenizer};
-use lamplight::model::{Desk, Generation, GenerationConfig, Generator, Handed, ModelError, OwnedPrompt, Traffic};
+use lamplight::model::{
+    Desk, Generation, GenerationConfig, Generator, Handed, ModelError, OwnedPrompt, Traffic,
+};
 
 mod support;
 
@@ -120,7 +122,10 @@ fn main() {
     if arguments.iter().any(|argument| argument == "--json") {
         println!("{{\"requests_per_s\":{rate:.0},\"cpu_us\":{each:.1},\"peak_mb\":{peak:.0}}}");
     } else {
-        println!("{requests} requests, at most {} of {concurrency} under way when looked at", many.most_under_way);
+        println!(
+            "{requests} requests, at most {} of {concurrency} under way when looked at",
+            many.most_under_way
+        );
         println!("{rate:.0} requests/s, {each:.1} µs of processor time each, the server's included");
         println!("{peak:.0} MB of memory at its peak, the server's {concurrency} threads included");
     }

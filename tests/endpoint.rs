@@ -116,7 +116,7 @@ impl Place {
         let mut reader = csv::Reader::from_path(&out).unwrap();
         let headers = reader.headers().unwrap().clone();
         let at = |name: &str| headers.iter().position(|header| header == name).unwrap();
-        let (id, raw) = (at("sample_id"), at("raw"));
+        let (id, raw) = (at("sample_id"), at("output"));
         let mut rows: Vec<_> = reader
             .records()
             .map(|row| row.unwrap())
@@ -194,8 +194,10 @@ fn killed_in_the_middle_nothing_that_was_answered_is_asked_again() {
     // An answer that was on its way when the program died is the only one that it could not keep.
     let again = server.again();
     for (prompt, answered) in &again {
-        let lost = kills.iter().any(|kill| *kill + Duration::from_millis(50) > *answered
-            && kill.saturating_duration_since(*answered) < Duration::from_millis(500));
+        let lost = kills.iter().any(|kill| {
+            *kill + Duration::from_millis(50) > *answered
+                && kill.saturating_duration_since(*answered) < Duration::from_millis(500)
+        });
         assert!(lost, "{prompt} was answered long before a kill");
     }
     assert!(again.len() <= 3 * 64, "{}", again.len());
@@ -220,7 +222,10 @@ fn an_outage_ends_the_run_with_its_reason_and_costs_no_samples() {
     });
     let file = place.experiment("outage.toml", &server.url(), "concurrency = 16\ngive_up_after = 3", NONE);
     let said = place.said(&["run", &file], 1);
-    assert!(said.contains("endpoint:test has answered nothing for") && said.contains("out of order"), "{said}");
+    assert!(
+        said.contains("endpoint:test has answered nothing for") && said.contains("out of order"),
+        "{said}"
+    );
     let run = place.run();
     assert_eq!((&run["status"], &run["totals"]["failed"]), (&json!("failed"), &json!(0)));
     let done = run["totals"]["done"].as_u64().unwrap();
@@ -228,7 +233,7 @@ fn an_outage_ends_the_run_with_its_reason_and_costs_no_samples() {
     assert!(done >= 100, "{done}");
     // A few looks, not the rest of the samples.
     assert!(server.asked() < 150 + 60, "{}", server.asked());
-    let shown = place.said(&["show", "run", run["key"].as_str().unwrap()], 0);
+    let shown = place.said(&["show", run["key"].as_str().unwrap()], 0);
     assert!(shown.contains("nothing is sent but a look now and then"), "{shown}");
     drop(server);
     let server = ChatServer::new(|asked| Act::Answer(rating(asked)));
@@ -281,13 +286,27 @@ fn what_will_not_heal_ends_the_run_at_once_and_a_key_is_written_nowhere() {
     });
     let file = place.experiment("echo.toml", &server.url(), QUICK, "retrievers = ['bm25']\nk = [1]");
     place.output(&["run", &file, "--quiet"], 0);
-    place.output(&["endpoints", "add", "kept", "--url", &server.url(), "--model", "m", "--key", "env:LAMPLIGHT_TEST_KEY"], 0);
+    place.output(
+        &[
+            "endpoints",
+            "add",
+            "kept",
+            "--url",
+            &server.url(),
+            "--model",
+            "m",
+            "--key",
+            "env:LAMPLIGHT_TEST_KEY",
+        ],
+        0,
+    );
     let mut told = place.said(&["endpoints", "test", "kept"], 0);
     told += &place.said(&["endpoints", "show", "kept"], 0);
-    told += &place.said(&["show", "run", place.run()["key"].as_str().unwrap(), "--json"], 0);
+    told += &place.said(&["show", place.run()["key"].as_str().unwrap(), "--json"], 0);
     place.answers();
     // A key in the place of its name is refused without being repeated.
-    told += &place.said(&["endpoints", "add", "bad", "--url", &server.url(), "--model", "m", "--key", KEY], 2)
+    told += &place
+        .said(&["endpoints", "add", "bad", "--url", &server.url(), "--model", "m", "--key", KEY], 2)
         .replace(&format!("'{KEY}'"), "");
     assert!(!told.contains(KEY), "{told}");
     let mut folders = vec![place.folder.path().to_owned()];
@@ -314,10 +333,16 @@ fn one_prompt_that_is_refused_is_a_failed_sample_and_the_others_go_on() {
     let server = ChatServer::new(|asked| match lamp(asked) {
         7 => Act::Json(400, json!({"error": {"message": "this prompt is too long"}})),
         8 => Act::Json(400, json!({"error": {"message": "no", "code": "content_filter"}})),
-        9 => Act::Json(200, json!({"choices": [{"message": {"content": null, "refusal": "I cannot."}, "finish_reason": "stop"}]})),
+        9 => Act::Json(
+            200,
+            json!({"choices": [{"message": {"content": null, "refusal": "I cannot."}, "finish_reason": "stop"}]}),
+        ),
         10 => Act::Json(200, json!({"choices": [{"message": {"content": "4"}, "finish_reason": "length"}]})),
         11 => Act::Json(200, json!({"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]})),
-        12 => Act::Json(200, json!({"choices": [{"message": {"content": null}, "finish_reason": "content_filter"}]})),
+        12 => Act::Json(
+            200,
+            json!({"choices": [{"message": {"content": null}, "finish_reason": "content_filter"}]}),
+        ),
         13 => Act::Json(500, json!({"error": "this one breaks the engine"})),
         _ => Act::Answer(rating(asked)),
     });
@@ -331,17 +356,20 @@ fn one_prompt_that_is_refused_is_a_failed_sample_and_the_others_go_on() {
     assert_eq!((&totals["at_limit"], &totals["empty"]), (&json!(1), &json!(3)));
     assert_eq!(totals["estimated"], 5);
     let key = run["key"].as_str().unwrap();
-    let shown = place.said(&["show", "run", key], 0);
-    for words in ["kept back by a filter (2)", "refusals (1)", "empty (3)", "an estimate", "Cost", "address http"] {
+    let shown = place.said(&["show", key], 0);
+    for words in
+        ["kept back by a filter (2)", "refusals (1)", "empty (3)", "an estimate", "Cost", "address http"]
+    {
         assert!(shown.contains(words), "{words}: {shown}");
     }
-    let failed = place.said(&["show", "run", key, "300007"], 0);
+    let failed = place.said(&["show", key, "--sample", "300007"], 0);
     assert!(failed.contains("does not take this prompt: status 400: this prompt is too long"), "{failed}");
-    let broken = place.said(&["show", "run", key, "300013"], 0);
+    let broken = place.said(&["show", key, "--sample", "300013"], 0);
     assert!(broken.contains("failed 3 times at this prompt while it answered others"), "{broken}");
     let table = place.said(&["table"], 0);
     assert!(table.contains("refusals") && table.contains("kept back by a filter"), "{table}");
-    let cost = run["prices"]["input"].as_f64().unwrap() * totals["asked_prompt_tokens"].as_f64().unwrap() / 1e6
+    let cost = run["prices"]["input"].as_f64().unwrap() * totals["asked_prompt_tokens"].as_f64().unwrap()
+        / 1e6
         + 2.0 * totals["asked_new_tokens"].as_f64().unwrap() / 1e6;
     assert!(cost > 0.0 && shown.contains(&format!("{cost:.6}")), "{cost}: {shown}");
 }
@@ -394,7 +422,8 @@ fn a_server_that_asks_for_silence_is_left_alone_for_so_long() {
 #[test]
 fn a_run_that_waits_for_a_silent_server_ends_soon_when_told() {
     let place = Place::new(300);
-    let server = ChatServer::new(|asked| if asked.number < 20 { Act::Answer(rating(asked)) } else { Act::Silence });
+    let server =
+        ChatServer::new(|asked| if asked.number < 20 { Act::Answer(rating(asked)) } else { Act::Silence });
     let file = place.experiment("cancel.toml", &server.url(), "concurrency = 32\ntimeout = 600", NONE);
     let mut child = place.start(&["run", &file, "--quiet"]);
     while server.under_way.load(Ordering::SeqCst) < 20 {
@@ -434,7 +463,8 @@ fn endpoints_are_added_listed_shown_tried_and_removed() {
     assert_eq!(place.run()["totals"]["done"], 12);
     let beams = place.said(&[&run[..], &["--beams", "4"]].concat(), 1);
     assert!(beams.contains("follows one hypothesis"), "{beams}");
-    let one = place.said(&["generate", "--model", "endpoint:mine", "--beams", "1", "lamp number 3 x"], 0);
+    let one = place
+        .said(&["generate", "--model", "endpoint:mine", "--beams", "1", "--prompt", "lamp number 3 x"], 0);
     assert!(one.starts_with('2'), "{one}");
     assert!(place.said(&["models", "info", "endpoint:mine"], 1).contains("is an endpoint"));
     place.output(&["endpoints", "remove", "mine"], 0);
@@ -454,17 +484,19 @@ fn embeddings_of_an_endpoint_rank_as_an_encoder() {
                 false => json!([1.0, 0.0]),
             };
             let data = texts.iter().enumerate().rev();
-            let data: Vec<Value> = data.map(|(at, text)| json!({"index": at, "embedding": vector(text)})).collect();
+            let data: Vec<Value> =
+                data.map(|(at, text)| json!({"index": at, "embedding": vector(text)})).collect();
             Act::Json(200, json!({"object": "list", "data": data}))
         }
         _ => Act::Answer(rating(asked)),
     });
     place.output(&["endpoints", "add", "vectors", "--url", &server.url(), "--model", "e"], 0);
-    let file = place.experiment("dense.toml", &server.url(), "", "retrievers = ['dense:endpoint:vectors']\nk = [1]");
+    let file =
+        place.experiment("dense.toml", &server.url(), "", "retrievers = ['dense:endpoint:vectors']\nk = [1]");
     place.output(&["run", &file, "--quiet"], 0);
     let run = place.run();
     assert_eq!(run["totals"]["done"], 6);
-    let shown = place.json(&["show", "run", run["key"].as_str().unwrap(), "300002"], 0);
+    let shown = place.json(&["show", run["key"].as_str().unwrap(), "--sample", "300002"], 0);
     assert_eq!(shown["retrieved"][0]["index"], 0, "{shown}");
 }
 
@@ -492,9 +524,17 @@ fn proxies_of_the_environment_are_asked() {
             }
         }
     });
-    let file = place.experiment("proxy.toml", "http://models.invalid/v1", "concurrency = 2\ngive_up_after = 2", NONE);
+    let file = place.experiment(
+        "proxy.toml",
+        "http://models.invalid/v1",
+        "concurrency = 2\ngive_up_after = 2",
+        NONE,
+    );
     let mut command = place.command(&["run", &file, "--quiet"]);
-    let output = command.env("HTTP_PROXY", format!("http://{address}")).env("http_proxy", format!("http://{address}")).output();
+    let output = command
+        .env("HTTP_PROXY", format!("http://{address}"))
+        .env("http_proxy", format!("http://{address}"))
+        .output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(through.load(Ordering::Relaxed) > 0);
@@ -523,7 +563,8 @@ fn the_example_files_are_sound() {
     let mut endpoints = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let experiment = lamplight::run::Experiment::read(&path).unwrap_or_else(|problems| panic!("{problems}"));
+        let experiment =
+            lamplight::run::Experiment::read(&path).unwrap_or_else(|problems| panic!("{problems}"));
         for endpoint in experiment.models.iter().filter_map(|model| model.endpoint.as_ref()) {
             endpoint.validate().unwrap();
             endpoints += 1;

@@ -200,7 +200,12 @@ pub(super) fn run(arguments: EndpointsArgs, console: &Console) -> Result<Outcome
                         told.push(row(&name, &endpoint));
                         let kind = endpoint.kind.id().to_owned();
                         let address = plain(&endpoint.shown_address());
-                        rows.push(vec![format!("{}{name}", endpoint::PREFIX), plain(&endpoint.model), kind, address]);
+                        rows.push(vec![
+                            format!("{}{name}", endpoint::PREFIX),
+                            plain(&endpoint.model),
+                            kind,
+                            address,
+                        ]);
                     }
                     Err(error) => {
                         told.push(json!({"name": name, "error": error.to_string()}));
@@ -283,7 +288,8 @@ fn tell(endpoint: &Endpoint, tried: &TryOut, console: &Console) -> Result<(), Cl
     match &tried.models {
         Ok((models, took)) => {
             let some: Vec<String> = models.iter().take(20).map(|model| plain(model)).collect();
-            let more = if models.len() > 20 { format!(" and {} more", models.len() - 20) } else { String::new() };
+            let more =
+                if models.len() > 20 { format!(" and {} more", models.len() - 20) } else { String::new() };
             let count = models.len();
             out.push_str(&format!("Models: {count} in {:.0} ms: {}{more}\n", ms(*took), some.join(", ")));
             if !models.contains(&endpoint.model) {

@@ -176,7 +176,9 @@ fn in_words(status: RunStatus, run: &RunRecord, experiments: &[&str]) -> String 
     let rates: Vec<String> = rates(totals)
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{:.1} % {what} ({count})", 100.0 * count as f64 / answers.max(1) as f64))
+        .map(|(count, what)| {
+            format!("{:.1} % {what} ({count})", 100.0 * count as f64 / answers.max(1) as f64)
+        })
         .collect();
     if !rates.is_empty() {
         rows.push(("Answers", rates.join(", ")));

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::{EndpointError, is_saved_endpoint};
 use super::bert;
+use super::endpoint::{EndpointError, is_saved_endpoint};
 use super::gguf::{self, GgufFile, Shape};
 use super::lora::{AdapterError, Collection, home};
 use super::t5::{self, T5Config};

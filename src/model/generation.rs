@@ -100,7 +100,12 @@ pub trait Desk {
     fn next(&mut self) -> Handed;
 
     /// Takes the answer to a prompt and the time it took; breaks where no more are wanted.
-    fn take(&mut self, number: u64, answer: Result<Generation, ModelError>, took: Duration) -> ControlFlow<()>;
+    fn take(
+        &mut self,
+        number: u64,
+        answer: Result<Generation, ModelError>,
+        took: Duration,
+    ) -> ControlFlow<()>;
 
     /// Whether nothing new is to be begun for now.
     fn rests(&self) -> bool {

@@ -239,7 +239,10 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
                 for (what, count) in ended {
                     let rates = of_cells(&|cell| {
                         let endings = cell.endings.as_ref().filter(|endings| count(endings) > 0)?;
-                        Some(format!("{:.1} %", 100.0 * count(endings) as f64 / endings.answers.max(1) as f64))
+                        Some(format!(
+                            "{:.1} %",
+                            100.0 * count(endings) as f64 / endings.answers.max(1) as f64
+                        ))
                     });
                     if !rates.is_empty() {
                         lines.push(format!("{}, {what}: {rates}.", place()));

@@ -26,7 +26,8 @@ pub use baseline::{Baseline, BaselineError, commonest_label};
 pub use cell::{Cell, CellModel};
 pub use estimate::{Estimate, estimate};
 pub use execute::{
-    AskedPrompt, Control, EndpointProgress, Executor, Phase, RunError, RunProgress, Settings, in_full, prompts,
+    AskedPrompt, Control, EndpointProgress, Executor, Phase, RunError, RunProgress, Settings, in_full,
+    prompts,
 };
 pub use experiment::Experiment;
 pub use full_text::{FullText, FullTextError, IndexNote};

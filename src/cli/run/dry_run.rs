@@ -42,7 +42,8 @@ pub(super) fn print(
     }
     if console.is_json() {
         let rows = cells.iter().zip(&estimates);
-        let rows = rows.map(|((cell, grid, run), estimate)| row(cell, *grid, run.as_ref(), estimate.as_ref()));
+        let rows =
+            rows.map(|((cell, grid, run), estimate)| row(cell, *grid, run.as_ref(), estimate.as_ref()));
         console.print_json(&json!({
             "experiment": experiment.name,
             "store": path,

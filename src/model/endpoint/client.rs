@@ -136,9 +136,7 @@ impl Client {
         }
         if status.is_success() {
             return read(&body).map_err(|no_answer| match no_answer {
-                NoAnswer::Other(said) => {
-                    Fault::Passing { said: self.said(&said), wait, overloaded: false }
-                }
+                NoAnswer::Other(said) => Fault::Passing { said: self.said(&said), wait, overloaded: false },
                 NoAnswer::Error(error) => {
                     // Where the error says nothing of its kind, it may be a passing one.
                     let meant = error.status.and_then(|status| StatusCode::from_u16(status).ok());

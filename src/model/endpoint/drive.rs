@@ -69,11 +69,9 @@ pub(super) struct Driver {
 /// A question on its way.
 struct Asked {
     question: Question,
-    /// Failed attempts while others were answered.
     failures: u32,
-    /// Answers to others at its last failure.
-    answers: u64,
-    again: bool,
+    /// Answers to others when it was first sent.
+    answers: Option<u64>,
 }
 
 impl Driver {
@@ -159,13 +157,13 @@ impl Driver {
                 if next.is_none() && !no_more {
                     match counter.next() {
                         Work::Ask(question) => {
-                            next = Some(Asked { question, failures: 0, answers: 0, again: false });
+                            next = Some(Asked { question, failures: 0, answers: None });
                         }
                         Work::NothingYet => {}
                         Work::NoMore => no_more = true,
                     }
                 }
-                let Some(asked) = next.take() else {
+                let Some(mut asked) = next.take() else {
                     if let Some(((due, _), _)) = again.first_key_value() {
                         look = look.min(due.saturating_sub(now));
                     }
@@ -175,7 +173,8 @@ impl Driver {
                     Turn::Now => {
                         self.pace.sent(now, asked.question.tokens);
                         self.traffic.sent += 1;
-                        self.traffic.retries += u64::from(asked.again);
+                        self.traffic.retries += u64::from(asked.answers.is_some());
+                        asked.answers.get_or_insert(self.pace.answers());
                         let (client, url, read) = (self.client.clone(), url.clone(), Arc::clone(&read));
                         under_way.spawn(async move {
                             let start = Instant::now();
@@ -278,14 +277,14 @@ impl Driver {
                 (said, wait)
             }
             Err(Fault::Passing { said, wait, overloaded }) => {
-                // Failures count against a prompt only where others are answered meanwhile.
-                if self.pace.answers() > asked.answers {
-                    asked.failures += 1;
-                }
-                asked.answers = self.pace.answers();
+                asked.failures += 1;
                 self.pace.failed(now, sent, overloaded, wait);
-                if asked.failures >= self.attempts && !self.pace.is_broken() {
-                    let error = EndpointError::Exhausted { endpoint: endpoint(), attempts: asked.failures, said };
+                // Where nobody else was answered either, it is not the prompt's fault. While there is an outage, the few looks are
+                // shared by all that wait, so that none of them is given up for it.
+                let others = asked.answers.is_some_and(|before| self.pace.answers() > before);
+                if asked.failures >= self.attempts && others {
+                    let error =
+                        EndpointError::Exhausted { endpoint: endpoint(), attempts: asked.failures, said };
                     return handed(counter.take(number, Err(error), took));
                 }
                 (said, wait)
@@ -296,7 +295,6 @@ impl Driver {
             let seconds = without.as_secs();
             return Err(Ended::Failed(EndpointError::GaveUp { endpoint: endpoint(), seconds, said }));
         }
-        asked.again = true;
         let pause = backoff(asked.failures.max(1), rand::random());
         again.insert((now + wait.unwrap_or_default().max(pause), number), asked);
         Ok(())

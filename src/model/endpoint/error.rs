@@ -37,7 +37,9 @@ pub enum EndpointError {
         variable: String,
     },
     /// A key or header that cannot be sent.
-    #[error("the endpoint {endpoint} cannot be asked with the header {header}: its value has characters that headers cannot have")]
+    #[error(
+        "the endpoint {endpoint} cannot be asked with the header {header}: its value has characters that headers cannot have"
+    )]
     Header {
         /// The endpoint.
         endpoint: String,
@@ -45,7 +47,10 @@ pub enum EndpointError {
         header: String,
     },
     /// No endpoint of that name is saved.
-    #[error("no endpoint is called {name}{}; add it with `lamplight endpoints add {name} --url ADDRESS --model MODEL`", among(known))]
+    #[error(
+        "no endpoint is called {name}{}; add it with `lamplight endpoints add {name} --url ADDRESS --model MODEL`",
+        among(known)
+    )]
     Unknown {
         /// The name.
         name: String,
@@ -59,7 +64,9 @@ pub enum EndpointError {
         name: String,
     },
     /// A name that no file can have everywhere.
-    #[error("{given:?} cannot be the name of an endpoint; use up to 64 letters, digits, dots, hyphens and underscores")]
+    #[error(
+        "{given:?} cannot be the name of an endpoint; use up to 64 letters, digits, dots, hyphens and underscores"
+    )]
     Name {
         /// As given.
         given: String,
@@ -121,7 +128,9 @@ pub enum EndpointError {
         said: String,
     },
     /// One prompt failed again and again while others were answered.
-    #[error("the endpoint {endpoint} failed {attempts} times at this prompt while it answered others; last: {said}")]
+    #[error(
+        "the endpoint {endpoint} failed {attempts} times at this prompt while it answered others; last: {said}"
+    )]
     Exhausted {
         /// The endpoint.
         endpoint: String,

@@ -10,8 +10,8 @@ use super::wire::{self, Answer, NoAnswer};
 use super::{Endpoint, EndpointError};
 use crate::jobs::CancelToken;
 use crate::model::{
-    Counted, Desk, Generation, GenerationConfig, Generator, Handed, Hypothesis, ModelError,
-    OwnedPrompt, PromptInput, TextTokenizer, Traffic,
+    Counted, Desk, Generation, GenerationConfig, Generator, Handed, Hypothesis, ModelError, OwnedPrompt,
+    PromptInput, TextTokenizer, Traffic,
 };
 
 /// A model behind an endpoint.
@@ -43,7 +43,8 @@ impl Generator for EndpointGenerator {
         prompts: &[PromptInput<'_>],
         config: &GenerationConfig,
     ) -> Result<Vec<Generation>, ModelError> {
-        let mut desk = Listed { prompts, next: 0, answers: prompts.iter().map(|_| None).collect(), failed: None };
+        let mut desk =
+            Listed { prompts, next: 0, answers: prompts.iter().map(|_| None).collect(), failed: None };
         self.answer_all(cancel, config, &mut desk)?;
         match desk.failed {
             Some(error) => Err(error),
@@ -102,7 +103,8 @@ impl Counter<Answer> for AtDesk<'_> {
     fn next(&mut self) -> Work {
         match self.desk.next() {
             Handed::Prompt(OwnedPrompt { number, text, tokens }) => {
-                let read = if tokens.is_empty() { super::EstimatingTokenizer::count(&text) } else { tokens.len() };
+                let read =
+                    if tokens.is_empty() { super::EstimatingTokenizer::count(&text) } else { tokens.len() };
                 self.asked.insert(number, read);
                 let body = wire::question(self.endpoint, self.config, &text);
                 Work::Ask(Question { number, body, tokens: read + self.config.max_new_tokens })
@@ -112,7 +114,12 @@ impl Counter<Answer> for AtDesk<'_> {
         }
     }
 
-    fn take(&mut self, number: u64, answer: Result<Answer, EndpointError>, took: Duration) -> ControlFlow<()> {
+    fn take(
+        &mut self,
+        number: u64,
+        answer: Result<Answer, EndpointError>,
+        took: Duration,
+    ) -> ControlFlow<()> {
         let read_here = self.asked.remove(&number).unwrap_or(0);
         let answer = answer.map_err(ModelError::from).map(|answer| {
             let estimated = answer.read.is_none() || answer.written.is_none();

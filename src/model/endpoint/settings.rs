@@ -278,7 +278,8 @@ impl Endpoint {
         if self.headers.keys().filter(secret).any(|name| written(&name)) {
             return Err(EndpointError::PlainKey);
         }
-        if self.extra.keys().any(|name| name.to_ascii_lowercase().replace(['-', '_'], "").contains("apikey")) {
+        if self.extra.keys().any(|name| name.to_ascii_lowercase().replace(['-', '_'], "").contains("apikey"))
+        {
             return Err(EndpointError::PlainKey);
         }
         Ok(())
@@ -388,14 +389,19 @@ mod tests {
         for (url, address) in [
             ("http://localhost:8000", "http://localhost:8000/v1/models"),
             ("http://localhost:8000/v1/", "http://localhost:8000/v1/models"),
-            ("https://a.example/openai/deployments/x?api-version=2024-06-01", "https://a.example/openai/deployments/x/models?api-version=2024-06-01"),
+            (
+                "https://a.example/openai/deployments/x?api-version=2024-06-01",
+                "https://a.example/openai/deployments/x/models?api-version=2024-06-01",
+            ),
         ] {
             let endpoint = Endpoint::new(url, "m");
             endpoint.validate().unwrap();
             assert_eq!(endpoint.address("models").unwrap().as_str(), address);
             assert!(!endpoint.shown_address().contains('?'));
         }
-        for url in ["localhost:8000", "ftp://a/b", "http://me:hush@a/v1", "http://a/v1?api_key=hush", "hush@", ""] {
+        for url in
+            ["localhost:8000", "ftp://a/b", "http://me:hush@a/v1", "http://a/v1?api_key=hush", "hush@", ""]
+        {
             let said = Endpoint::new(url, "m").validate().unwrap_err().to_string();
             assert!(!said.contains("hush") || url == "hush@", "{said}");
         }

@@ -80,6 +80,8 @@ fn told(driver: &Driver, fault: Fault) -> EndpointError {
     let endpoint = driver.client().name().to_owned();
     match fault {
         Fault::Lasting(error) => error,
-        Fault::Limited { said, .. } | Fault::Passing { said, .. } => EndpointError::Unusable { endpoint, said },
+        Fault::Limited { said, .. } | Fault::Passing { said, .. } => {
+            EndpointError::Unusable { endpoint, said }
+        }
     }
 }

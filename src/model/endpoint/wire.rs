@@ -352,7 +352,11 @@ mod tests {
                 "ab",
                 FinishReason::EndOfSequence,
             ),
-            (r#"{"error":null,"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#, "", FinishReason::EndOfSequence),
+            (
+                r#"{"error":null,"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#,
+                "",
+                FinishReason::EndOfSequence,
+            ),
         ] {
             let read = read(text);
             assert_eq!((read.text.as_str(), read.finish, read.read), (answer, finish, None), "{text}");
@@ -372,7 +376,11 @@ mod tests {
         assert!(said(r#"{"choices":[{}]}"#).contains("neither text"));
         assert!(said("[1]").contains("another kind"));
         for (text, message, sign) in [
-            (r#"{"error":{"message":"no such","type":"invalid","code":"model_not_found"}}"#, "no such", "model_not_found"),
+            (
+                r#"{"error":{"message":"no such","type":"invalid","code":"model_not_found"}}"#,
+                "no such",
+                "model_not_found",
+            ),
             (r#"{"object":"error","message":"busy","code":503}"#, "busy", "503"),
             (r#"{"error":"overloaded"}"#, "overloaded", ""),
             (r#"{"detail":"Not Found"}"#, "Not Found", ""),

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::label::{differing, of_model, of_variant, short_hash};
 use super::oracle::Oracle;
 use super::{
-    CellTest, Choice, Endings, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef, SampleSet,
-    Section, Spread, TableCell, TableOptions, improvement_percent,
+    CellTest, Choice, Endings, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef,
+    SampleSet, Section, Spread, TableCell, TableOptions, improvement_percent,
 };
 use crate::lamp::{Metric, Setting, Split, Task};
 use crate::metrics::{Figure, ScoreSet, holm, paired_test};

@@ -350,7 +350,8 @@ impl<'a> Executor<'a> {
 
     /// What may be spent on a cell's run, where its model has a price; the store keeps the price.
     fn budget(&mut self, cell: &Cell, record: &RunRecord) -> Result<Option<Budget>, RunError> {
-        let CellModel::Load { options: LoadOptions { endpoint: Some(endpoint), .. }, .. } = &cell.model else {
+        let CellModel::Load { options: LoadOptions { endpoint: Some(endpoint), .. }, .. } = &cell.model
+        else {
             return Ok(None);
         };
         let settings = &endpoint.settings;
@@ -362,9 +363,7 @@ impl<'a> Executor<'a> {
         self.store.set_prices(record.id, Some(prices))?;
         let limit = self.settings.spending_limit.or(settings.spending_limit);
         let reader = self.store.reader()?;
-        let cost = |run: &RunRecord| {
-            prices.cost(run.totals.asked_prompt_tokens, run.totals.asked_new_tokens)
-        };
+        let cost = |run: &RunRecord| prices.cost(run.totals.asked_prompt_tokens, run.totals.asked_new_tokens);
         let own = reader.run(record.id)?.as_ref().map_or(0.0, cost);
         let mut spent = own;
         if limit.is_some() {

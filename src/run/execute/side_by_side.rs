@@ -21,7 +21,11 @@ const TOLD: usize = 100;
 
 impl Asker<'_> {
     /// Answers window after window until there are no more, many at once.
-    pub(super) fn side_by_side(mut self, windows: &Receiver<Vec<Item>>, progress: &Progress) -> ControlFlow<Stop> {
+    pub(super) fn side_by_side(
+        mut self,
+        windows: &Receiver<Vec<Item>>,
+        progress: &Progress,
+    ) -> ControlFlow<Stop> {
         let Some(generator) = self.generator.take() else { return ControlFlow::Break(Stop::Told) };
         let (config, stop) = (self.config, self.watch.stop);
         let mut at = AtWork {
@@ -114,7 +118,12 @@ impl AtWork<'_, '_> {
         self.asker.budget.as_ref().map_or(0.0, |budget| budget.most(question.tokens.len() as u64, written))
     }
 
-    fn answered(&mut self, (mut row, question): Open, generation: Generation, took: Duration) -> Vec<Answered> {
+    fn answered(
+        &mut self,
+        (mut row, question): Open,
+        generation: Generation,
+        took: Duration,
+    ) -> Vec<Answered> {
         let answer = answer_of(generation);
         row.model_ms = took.as_secs_f64() * 1e3;
         fill(&mut row, &answer);
@@ -157,7 +166,11 @@ impl Desk for AtWork<'_, '_> {
                 let reason = budget.reason(most);
                 self.waiting.push_front(open);
                 // What is under way may cost less than was set aside for it.
-                return if self.under_way.is_empty() { self.end(Stop::Spent(reason)) } else { Handed::NothingYet };
+                return if self.under_way.is_empty() {
+                    self.end(Stop::Spent(reason))
+                } else {
+                    Handed::NothingYet
+                };
             }
             budget.reserve(most);
         }
@@ -170,7 +183,12 @@ impl Desk for AtWork<'_, '_> {
         Handed::Prompt(OwnedPrompt { number, text, tokens })
     }
 
-    fn take(&mut self, number: u64, answer: Result<Generation, ModelError>, took: Duration) -> ControlFlow<()> {
+    fn take(
+        &mut self,
+        number: u64,
+        answer: Result<Generation, ModelError>,
+        took: Duration,
+    ) -> ControlFlow<()> {
         let Some((open, most)) = self.under_way.remove(&number) else { return ControlFlow::Continue(()) };
         if let Some(budget) = &mut self.asker.budget {
             let (read, written) = answer

@@ -448,6 +448,7 @@ impl Experiment {
         }
         for model in &mut self.models {
             there(&mut model.name);
+            model.endpoint.iter_mut().filter_map(|endpoint| endpoint.tokenizer.as_mut()).for_each(there);
         }
         self.skip.iter_mut().flat_map(|skip| &mut skip.models).for_each(there);
         match &mut self.prompt.template {

@@ -124,7 +124,10 @@ fn what_a_minute_allows_is_kept() {
         }
         let allowed = f64::from(per_minute) / 60.0 * seconds as f64;
         let burst = (f64::from(per_minute) / 60.0).max(1.0);
-        assert!(sent as f64 <= allowed + burst + 1e-6 && sent as f64 >= allowed * 0.95, "{per_minute}: {sent}");
+        assert!(
+            sent as f64 <= allowed + burst + 1e-6 && sent as f64 >= allowed * 0.95,
+            "{per_minute}: {sent}"
+        );
     }
 }
 
