@@ -305,9 +305,13 @@ fn what_will_not_heal_ends_the_run_at_once_and_a_key_is_written_nowhere() {
     told += &place.said(&["show", place.run()["key"].as_str().unwrap(), "--json"], 0);
     place.answers();
     // A key in the place of its name is refused without being repeated.
-    told += &place
-        .said(&["endpoints", "add", "bad", "--url", &server.url(), "--model", "m", "--key", KEY], 2)
-        .replace(&format!("'{KEY}'"), "");
+    let header = format!("Authorization: Bearer {KEY}");
+    for given in [["--key", KEY], ["--header", &header], ["--header", KEY]] {
+        told += &place.said(
+            &[&["endpoints", "add", "bad", "--url", &server.url(), "--model", "m"][..], &given].concat(),
+            1,
+        );
+    }
     assert!(!told.contains(KEY), "{told}");
     let mut folders = vec![place.folder.path().to_owned()];
     let mut files = 0;

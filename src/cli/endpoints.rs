@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::model_choice::ModelsFolder;
 use super::text::{plain, safe, table};
 use super::{CliError, Console, Outcome};
-use crate::model::endpoint::{self, Endpoint, EndpointError, KeyRef, Kind, TryOut, Value, try_out};
+use crate::model::endpoint::{self, Endpoint, EndpointError, Kind, TryOut, Value, try_out};
 use crate::model::{FinishReason, GenerationConfig, ModelError};
 
 /// Add, list, show, test and remove models behind endpoints: anything that speaks the OpenAI API.
@@ -78,11 +78,11 @@ struct Add {
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
     /// Where the key is, such as env:OPENAI_API_KEY; never the key itself.
-    #[arg(long, value_name = "env:NAME", value_parser = key)]
-    key: Option<KeyRef>,
+    #[arg(long, value_name = "env:NAME")]
+    key: Option<String>,
     /// A header of each request, such as "api-key: env:AZURE_KEY"; may be given several times.
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
-    headers: Vec<(String, Value)>,
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
     /// Requests under way at most [default: 32].
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
@@ -130,15 +130,11 @@ struct Add {
 #[derive(Debug, Clone)]
 struct Object(Map<String, Json>);
 
-// What is refused here is not repeated: it may be a key.
-fn key(text: &str) -> Result<KeyRef, EndpointError> {
-    text.parse()
-}
-
-fn header(text: &str) -> Result<(String, Value), String> {
-    let (name, value) = text.split_once(':').ok_or("write it as \"NAME: VALUE\"")?;
-    let value: Value = value.trim().parse().map_err(|error: EndpointError| error.to_string())?;
-    Ok((name.trim().to_owned(), value))
+/// A header as it is given. Unlike an argument's own parser, this repeats nothing of what it refuses: it may be a key.
+fn header(text: &str) -> Result<(String, Value), EndpointError> {
+    let bad = || EndpointError::Setting { field: "--header", rule: "must be written as \"NAME: VALUE\"" };
+    let (name, value) = text.split_once(':').ok_or_else(bad)?;
+    Ok((name.trim().to_owned(), value.trim().parse()?))
 }
 
 fn object(text: &str) -> Result<Object, String> {
@@ -146,7 +142,7 @@ fn object(text: &str) -> Result<Object, String> {
 }
 
 impl Add {
-    fn endpoint(self) -> Endpoint {
+    fn endpoint(self) -> Result<Endpoint, EndpointError> {
         let mut endpoint = Endpoint::new(self.url, self.model);
         endpoint.kind = match self.kind {
             KindName::Chat => Kind::Chat,
@@ -156,10 +152,10 @@ impl Add {
         endpoint.timeout = self.timeout.unwrap_or(endpoint.timeout);
         endpoint.give_up_after = self.give_up_after.unwrap_or(endpoint.give_up_after);
         endpoint.max_tokens_field = self.max_tokens_field.unwrap_or(endpoint.max_tokens_field);
-        Endpoint {
+        Ok(Endpoint {
             system: self.system,
-            key: self.key,
-            headers: self.headers.into_iter().collect(),
+            key: self.key.map(|key| key.parse()).transpose()?,
+            headers: self.headers.iter().map(|text| header(text)).collect::<Result<_, _>>()?,
             requests_per_minute: self.requests_per_minute,
             tokens_per_minute: self.tokens_per_minute,
             price_in: self.price_in,
@@ -170,7 +166,7 @@ impl Add {
             extra: self.extra.map(|object| object.0).unwrap_or_default(),
             omit: self.omit,
             ..endpoint
-        }
+        })
     }
 }
 
@@ -180,7 +176,7 @@ pub(super) fn run(arguments: EndpointsArgs, console: &Console) -> Result<Outcome
     match arguments.command {
         Command::Add(add) => {
             let (name, replace) = (add.name.clone(), add.replace);
-            let endpoint = add.endpoint();
+            let endpoint = add.endpoint().map_err(ModelError::from)?;
             let path = saved.save(&name, &endpoint, replace).map_err(ModelError::from)?;
             match console.is_json() {
                 true => console.print_json(&row(&name, &endpoint))?,

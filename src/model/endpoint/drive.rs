@@ -293,6 +293,11 @@ impl Driver {
         self.traffic.held = Some(said.clone());
         if let Some(without) = self.pace.given_up(now) {
             let seconds = without.as_secs();
+            let asks = wait.filter(|wait| wait.as_secs() >= 1);
+            let said = match asks {
+                Some(wait) => format!("{said} (it asks to be left alone for {} s)", wait.as_secs()),
+                None => said,
+            };
             return Err(Ended::Failed(EndpointError::GaveUp { endpoint: endpoint(), seconds, said }));
         }
         let pause = backoff(asked.failures.max(1), rand::random());

@@ -111,7 +111,7 @@ impl<'a> Asker<'a> {
         let batch = batch.unwrap_or(BATCH).max(1);
         // As many as can be asked between a look into the store and the turn of what was looked up: the windows and messages
         // under way.
-        let most = 2048 + (queue + 2) * batch;
+        let most = 8192 + (queue + 2) * batch;
         let recent = Recent { answers: HashMap::new(), order: VecDeque::new(), bytes: 0, most };
         Self { generator, config, batch, watch, out, recent, budget }
     }
