@@ -31,6 +31,7 @@ import tarfile
 import zipfile
 
 sys.dont_write_bytecode = True
+import licenses  # noqa: E402
 import metadata  # noqa: E402
 from metadata import HERE, ROOT  # noqa: E402
 
@@ -39,10 +40,10 @@ STAGE = OUT / "stage"
 TOOLS = {
     "cargo-deb": "3.8.0",
     "cargo-generate-rpm": "0.21.1",
-    "cargo-about": "0.9.3",
     "cargo-cyclonedx": "0.5.9",
 }
 SIZES = [16, 22, 24, 32, 48, 64, 96, 128, 256, 512]
+LICENSES = ["LICENSE", "LICENSE-MIT", "LICENSE-APACHE"]
 EXAMPLES = ["lamp-user", "lamp-time", "gguf"]
 
 
@@ -134,19 +135,10 @@ class Build:
         return OUT / f"lamplight{variant}-{self.words['VERSION']}-{arch}-{system}{ending}"
 
 
-def licenses(variant=None):
-    """The texts of all licenses within the program."""
+def papers():
+    """The file with the texts of all licenses within the program."""
     path = OUT / "third-party-licenses.txt"
-    OUT.mkdir(exist_ok=True)
-    config = HERE / "licenses"
-    features = ["--features", variant] if variant else []
-    command = cargo_tool("about") + ["generate", "--locked", "--fail", "-c", config / "about.toml", *features]
-    run(*command, "-o", path, config / "about.hbs")
-    fonts = ROOT / "resources" / "fonts"
-    letters = [fonts / "OFL.txt", fonts / "PHOSPHOR.txt"]
-    with path.open("a", encoding="utf-8") as file:
-        for letter in letters:
-            file.write(f"{'=' * 80}\nFonts of the window\n{'-' * 80}\n{letter.read_text('utf-8')}\n")
+    put(path, licenses.whole())
     return path
 
 
@@ -170,11 +162,11 @@ def stage(build):
     put(share / "bash-completion" / "completions" / "lamplight", build.asked("completions", "bash"))
     put(share / "zsh" / "site-functions" / "_lamplight", build.asked("completions", "zsh"))
     put(share / "fish" / "vendor_completions.d" / "lamplight.fish", build.asked("completions", "fish"))
-    papers = share / "doc" / "lamplight"
-    copy(licenses(build.variant), papers / "third-party-licenses.txt")
-    copy(ROOT / "README.md", papers / "README.md")
+    documents = share / "doc" / "lamplight"
+    copy(papers(), documents / "third-party-licenses.txt")
+    copy(ROOT / "README.md", documents / "README.md")
     for name in EXAMPLES:
-        copy(ROOT / "resources" / "experiments" / f"{name}.toml", papers / "examples" / f"{name}.lamplight.toml")
+        copy(ROOT / "resources" / "experiments" / f"{name}.toml", documents / "examples" / f"{name}.lamplight.toml")
     return usr
 
 
@@ -193,9 +185,8 @@ def deb(build):
 
 def rpm(build):
     usr = stage(build)
-    papers = usr / "share" / "doc" / "lamplight"
-    for name in ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"]:
-        copy(ROOT / name, papers / name)
+    for name in LICENSES:
+        copy(ROOT / name, usr / "share" / "doc" / "lamplight" / name)
     command = cargo_tool("generate-rpm") + ["--profile", "dist", "--output", str(OUT) + os.sep]
     command += ["--source-date", str(int(metadata.moment().timestamp()))]
     command += ["--variant", build.variant] if build.variant else []
@@ -205,9 +196,8 @@ def rpm(build):
 
 def tarball(build):
     usr = stage(build)
-    papers = usr / "share" / "doc" / "lamplight"
-    for name in ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"]:
-        copy(ROOT / name, papers / name)
+    for name in LICENSES:
+        copy(ROOT / name, usr / "share" / "doc" / "lamplight" / name)
     path = build.name(".tar.xz")
     top = path.name.removesuffix(".tar.xz")
     seconds = int(metadata.moment().timestamp())
@@ -253,9 +243,9 @@ def payload(build):
     copy(console, folder / "lamplight.com")
     sign_windows(folder / "lamplight.exe")
     sign_windows(folder / "lamplight.com")
-    copy(licenses(build.variant), folder / "third-party-licenses.txt")
-    parts = [ROOT / name for name in ["LICENSE", "LICENSE-MIT", "LICENSE-APACHE"]]
-    put(folder / "LICENSE.txt", f"\n{'-' * 78}\n\n".join(part.read_text("utf-8") for part in parts))
+    copy(papers(), folder / "third-party-licenses.txt")
+    parts = [(ROOT / name).read_text("utf-8") for name in LICENSES]
+    put(folder / "LICENSE.txt", f"\n{'-' * 78}\n\n".join(parts))
     copy(ROOT / "README.md", folder / "README.md")
     for name in EXAMPLES:
         copy(ROOT / "resources" / "experiments" / f"{name}.toml", folder / "examples" / f"{name}.lamplight")
@@ -311,8 +301,8 @@ def app(build):
     copy(build.program, contents / "MacOS" / "lamplight", 0o755)
     resources = contents / "Resources"
     copy(ROOT / "resources" / "icon" / "lamplight.icns", resources / "lamplight.icns")
-    copy(licenses(build.variant), resources / "third-party-licenses.txt")
-    for name in ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"]:
+    copy(papers(), resources / "third-party-licenses.txt")
+    for name in LICENSES:
         copy(ROOT / name, resources / name)
     if sys.platform == "darwin":
         identity = os.environ.get("APPLE_IDENTITY") or "-"
@@ -352,10 +342,6 @@ def universal(options):
     path.parent.mkdir(parents=True, exist_ok=True)
     run("lipo", "-create", "-output", path, *programs)
     return path
-
-
-def papers(options):
-    print(licenses(options.variant))
 
 
 def described(words):
@@ -421,7 +407,7 @@ def main():
     told.add_argument("--binary", help="package this program instead of building it")
     told.add_argument("--console", help="Windows: package this as lamplight.com instead of building it")
     options = told.parse_args()
-    plain = {"sbom": sbom, "licenses": papers, "metadata": describe, "checksums": checksums, "tools": tools}
+    plain = {"sbom": sbom, "licenses": lambda _options: print(papers()), "metadata": describe, "checksums": checksums, "tools": tools}
     if options.what in plain:
         return plain[options.what](options)
     OUT.mkdir(exist_ok=True)

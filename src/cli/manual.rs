@@ -1,4 +1,4 @@
-//! `lamplight manual`: the manual pages, for those who make packages.
+//! `lamplight manual`: the manual pages.
 
 use std::path::PathBuf;
 

@@ -131,7 +131,6 @@ enum Command {
     /// Show and clear the vectors that dense retrievers have kept.
     Embeddings(embeddings::EmbeddingsArgs),
     Completions(completions::CompletionsArgs),
-    #[command(hide = true)]
     Manual(manual::ManualArgs),
 }
 
