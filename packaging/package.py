@@ -175,6 +175,9 @@ def deb(build):
     # Debian looks for these elsewhere.
     zsh = STAGE / "usr" / "share" / "zsh"
     (zsh / "site-functions").rename(zsh / "vendor-completions")
+    package = "-".join(filter(None, ["lamplight", build.variant]))
+    overrides = metadata.fill(HERE / "linux" / "lintian-overrides", {"PACKAGE": package})
+    put(STAGE / "usr" / "share" / "lintian" / "overrides" / package, overrides)
     put(OUT / "changelog", metadata.debian_changelog(build.words))
     command = cargo_tool("deb") + ["--no-build", "--no-strip", "--locked", "--profile", "dist"]
     command += ["--maintainer", build.words["MAINTAINER"], "--output", str(OUT) + os.sep]
