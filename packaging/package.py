@@ -129,7 +129,8 @@ class Build:
 
     def name(self, ending):
         """What a file that we name ourselves is called."""
-        system = {"w": "windows", "a": "macos", "u": "linux"}[self.triple.split("-")[1][0]]
+        systems = {"windows": "windows", "darwin": "macos", "linux": "linux"}
+        system = next(name for part, name in systems.items() if part in self.triple)
         arch = "universal" if self.triple.startswith("universal") else self.triple.split("-")[0]
         variant = f"-{self.variant}" if self.variant else ""
         return OUT / f"lamplight{variant}-{self.words['VERSION']}-{arch}-{system}{ending}"
