@@ -106,6 +106,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 const KEEPERS: &[(&str, &[&str])] = &[
     ("tantivy", &["search"]),
     ("ureq", &["fetch"]),
+    ("reqwest", &["model"]),
+    ("rustls", &["model"]),
+    ("tokio", &["model"]),
     ("sysinfo", &["model"]),
     ("fs4", &["model"]),
     ("tokenizers", &["model", "train"]),

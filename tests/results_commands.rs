@@ -94,6 +94,7 @@ fn add(store: &mut Store, spec: &RunSpec, reference: &str, output: impl Fn(u32) 
                 cached: false,
                 fell_back: false,
                 input_cut: false,
+                estimated: false,
                 error: output.is_none().then(|| "the model ran out of memory".to_owned()),
             }
         })

@@ -123,6 +123,7 @@ fn prediction(position: u32) -> Prediction {
         cached: false,
         fell_back: false,
         input_cut: false,
+        estimated: false,
         error: None,
     }
 }
@@ -132,7 +133,13 @@ fn filled(path: &Path) -> [RunRecord; 3] {
     let mut store = Store::open(path).unwrap();
     let done = store.plan(&spec("tiny", 1), 4).unwrap();
     let key = CacheKey([1; 32]);
-    let answer = CachedAnswer { raw: "x".into(), finish: Finish::End, prompt_tokens: 1, new_tokens: 1 };
+    let answer = CachedAnswer {
+        raw: "x".into(),
+        finish: Finish::End,
+        prompt_tokens: 1,
+        new_tokens: 1,
+        estimated: false,
+    };
     store.save(done.id, &(0..4).map(prediction).collect::<Vec<_>>(), &[(key, answer)], 61_000).unwrap();
     lamplight::run::finish(&mut store, &done, MeteorStages::ExactStem).unwrap();
     let broken = store.plan(&spec("other\u{202e}", 2), 4).unwrap();

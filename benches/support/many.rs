@@ -127,6 +127,7 @@ pub fn prediction(prompt_bytes: usize) -> Prediction {
         cached: false,
         fell_back: false,
         input_cut: false,
+        estimated: false,
         error: None,
     }
 }
@@ -145,5 +146,8 @@ fn answer(run: usize, row: &Prediction) -> (CacheKey, CachedAnswer) {
         part.copy_from_slice(&state.to_le_bytes());
     }
     let raw = row.raw.clone();
-    (CacheKey(key), CachedAnswer { raw, finish: row.finish, prompt_tokens: 400, new_tokens: 12 })
+    (
+        CacheKey(key),
+        CachedAnswer { raw, finish: row.finish, prompt_tokens: 400, new_tokens: 12, estimated: false },
+    )
 }

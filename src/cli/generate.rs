@@ -124,7 +124,7 @@ impl Generate {
         };
         let start = Instant::now();
         let path = self.folder.resolve(&self.model)?.path;
-        let mut model = load(&path, &LoadOptions { gguf, t5 })?;
+        let mut model = load(&path, &LoadOptions { endpoint: None, gguf, t5 })?;
         let load_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let input = PromptInput { text: &prompt, tokens: &[] };
@@ -155,6 +155,8 @@ impl Generate {
             FinishReason::EndOfSequence => "",
             FinishReason::Stop => ", ended by a stop text",
             FinishReason::Length => ", cut at the limit",
+            FinishReason::ContentFilter => ", kept back by a filter at the endpoint",
+            FinishReason::Refusal => ", a refusal",
         };
         console.note(&format!(
             "{} tokens of prompt, {} new in {seconds:.2} s ({:.1} new tokens a second, the prompt's reading included){end}; \

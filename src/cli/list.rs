@@ -83,6 +83,7 @@ impl ListArgs {
 pub(super) fn as_json(status: RunStatus, run: &RunRecord) -> Value {
     let mut value = json!(run);
     value["status"] = json!(status);
+    value["cost"] = json!(run.cost());
     value
 }
 

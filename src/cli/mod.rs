@@ -14,6 +14,7 @@ mod devices;
 mod embed;
 mod embeddings;
 mod encoders;
+mod endpoints;
 mod export;
 mod generate;
 mod get;
@@ -121,6 +122,7 @@ enum Command {
     ImportAvocado(import_avocado::ImportArgs),
     SampleData(sample_data::SampleData),
     Models(models::Models),
+    Endpoints(endpoints::EndpointsArgs),
     Train(Box<train::TrainArgs>),
     Lora(train::lora::LoraArgs),
     Devices(devices::Devices),
@@ -414,6 +416,7 @@ fn execute(command: Command, console: &Console, open_window: OpenWindow) -> Resu
         Command::SampleData(arguments) => sample_data::run(arguments, console),
         Command::Get(arguments) => get::run(arguments, console),
         Command::Models(arguments) => models::run(arguments, console),
+        Command::Endpoints(arguments) => endpoints::run(arguments, console),
         Command::Train(arguments) => train::run(*arguments, console),
         Command::Lora(arguments) => train::lora::run(arguments, console),
         Command::Devices(arguments) => devices::run(&arguments, console),

@@ -13,7 +13,7 @@ use super::{CliError, Console, Outcome};
 use crate::lamp::Sample;
 use crate::metrics::ScoreSet;
 use crate::prompt::{Marked, Prompt, PromptStatus, Template};
-use crate::record::{Event, Prediction, RunRecord, RunSpec, RunStatus};
+use crate::record::{Event, Prediction, RunRecord, RunSpec, RunStatus, Totals};
 use crate::store::Reader;
 
 /// The run has no prediction for a sample.
@@ -172,11 +172,45 @@ fn in_words(status: RunStatus, run: &RunRecord, experiments: &[&str]) -> String 
         }
     }
     rows.push(("Samples", samples));
-    rows.push(("Tokens", format!("{} read, {} written", totals.prompt_tokens, totals.new_tokens)));
+    let answers = totals.done.saturating_sub(totals.failed);
+    let rates: Vec<String> = rates(totals)
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| {
+            format!("{:.1} % {what} ({count})", 100.0 * count as f64 / answers.max(1) as f64)
+        })
+        .collect();
+    if !rates.is_empty() {
+        rows.push(("Answers", rates.join(", ")));
+    }
+    let mut tokens = format!("{} read, {} written", totals.prompt_tokens, totals.new_tokens);
+    if totals.estimated > 0 {
+        let _ = write!(tokens, "; those of {} answers are an estimate", totals.estimated);
+    }
+    rows.push(("Tokens", tokens));
+    if let (Some(prices), Some(cost)) = (run.prices, run.cost()) {
+        rows.push((
+            "Cost",
+            format!(
+                "{cost:.6}: {} tokens read at {} a million and {} written at {}; kept answers cost nothing",
+                totals.asked_prompt_tokens, prices.input, totals.asked_new_tokens, prices.output
+            ),
+        ));
+    }
     rows.push(("Key", plain(&run.key)));
     let rows: Vec<Vec<String>> =
         rows.into_iter().map(|(name, words)| vec![format!("  {name}"), words]).collect();
     table(&rows, &[])
+}
+
+/// How answers ended that are not as they should be: how many, and how.
+fn rates(totals: &Totals) -> [(u64, &'static str); 4] {
+    [
+        (totals.at_limit, "ended at the limit of new tokens"),
+        (totals.filtered, "kept back by a filter"),
+        (totals.refused, "refusals"),
+        (totals.empty, "empty"),
+    ]
 }
 
 /// A setting's value without the quotes of JSON.
@@ -257,6 +291,8 @@ fn show_prediction(run: &RunRecord, prediction: &Prediction, console: &Console) 
             crate::record::Finish::End => "the model",
             crate::record::Finish::Length => "the limit of new tokens",
             crate::record::Finish::Stop => "a stop text",
+            crate::record::Finish::ContentFilter => "a filter at the endpoint",
+            crate::record::Finish::Refusal => "the model, which refused",
         }
     );
     Ok(console.print(&out)?)

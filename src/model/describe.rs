@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::bert;
+use super::endpoint::{EndpointError, is_saved_endpoint};
 use super::gguf::{self, GgufFile, Shape};
 use super::lora::{AdapterError, Collection, home};
 use super::t5::{self, T5Config};
@@ -92,6 +93,9 @@ struct Family {
 /// A path without a model, a family that does not run here, and whatever is wrong with its files.
 pub fn describe(model: &Path) -> Result<Description, ModelError> {
     let metadata = std::fs::metadata(model).map_err(|source| read_error(model, source))?;
+    if is_saved_endpoint(model) {
+        return Err(EndpointError::Elsewhere { path: model.to_owned() }.into());
+    }
     if metadata.is_dir() { folder(model) } else { gguf_file(model) }
 }
 

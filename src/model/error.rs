@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::bert::BertError;
+use super::endpoint::EndpointError;
 use super::gguf::GgufError;
 use super::lora::AdapterError;
 use super::tokenizer::TokenizerError;
@@ -141,6 +142,9 @@ pub enum ModelError {
     /// An encoder cannot be loaded or used.
     #[error(transparent)]
     Bert(#[from] BertError),
+    /// A model behind an endpoint cannot be used.
+    #[error(transparent)]
+    Endpoint(Box<EndpointError>),
     /// A path that holds no model that is known.
     #[error("{path} holds no model: give a GGUF file, a folder with config.json and weights of a T5 model, or a script such as scripted:echo", path = path.display())]
     UnknownModel {
@@ -253,6 +257,12 @@ impl ModelError {
 impl From<AdapterError> for ModelError {
     fn from(error: AdapterError) -> Self {
         Self::Adapter(Box::new(error))
+    }
+}
+
+impl From<EndpointError> for ModelError {
+    fn from(error: EndpointError) -> Self {
+        Self::Endpoint(Box::new(error))
     }
 }
 

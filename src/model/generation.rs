@@ -1,5 +1,8 @@
 //! What is asked of a generating model and what it answers.
 
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 
 use super::{ModelError, Notice};
@@ -49,10 +52,108 @@ pub trait Generator {
         false
     }
 
+    /// Whether it answers many prompts side by side, each in its own time, so that [`Generator::answer_all`] is the way to ask it.
+    fn answers_side_by_side(&self) -> bool {
+        false
+    }
+
+    /// Answers what a desk hands out until it has no more, and hands each answer back as soon as it is there, in any order.
+    ///
+    /// # Errors
+    /// [`ModelError::Canceled`] soon after the token is canceled; what would keep every other prompt from an answer. What is wrong with
+    /// one prompt is handed back like an answer.
+    fn answer_all(
+        &mut self,
+        cancel: &CancelToken,
+        config: &GenerationConfig,
+        desk: &mut dyn Desk,
+    ) -> Result<(), ModelError> {
+        loop {
+            cancel.check()?;
+            match desk.next() {
+                Handed::Prompt(OwnedPrompt { number, text, tokens }) => {
+                    let start = Instant::now();
+                    let prompt = PromptInput { text: &text, tokens: &tokens };
+                    let answer = match self.generate(cancel, &[prompt], config) {
+                        Err(ModelError::Canceled(canceled)) => return Err(canceled.into()),
+                        answer => answer.map(|mut answers| answers.remove(0)),
+                    };
+                    if desk.take(number, answer, start.elapsed()).is_break() {
+                        return Ok(());
+                    }
+                }
+                Handed::NothingYet => std::thread::sleep(Duration::from_millis(5)),
+                Handed::NoMore => return Ok(()),
+            }
+        }
+    }
+
     /// What happened since this was last asked that a person should know; none of a model that has nothing to say.
     fn take_notices(&mut self) -> Vec<Notice> {
         Vec::new()
     }
+}
+
+/// Hands out prompts to a model that answers many side by side, and takes its answers.
+pub trait Desk {
+    /// The next prompt. Never waits.
+    fn next(&mut self) -> Handed;
+
+    /// Takes the answer to a prompt and the time it took; breaks where no more are wanted.
+    fn take(
+        &mut self,
+        number: u64,
+        answer: Result<Generation, ModelError>,
+        took: Duration,
+    ) -> ControlFlow<()>;
+
+    /// Whether nothing new is to be begun for now.
+    fn rests(&self) -> bool {
+        false
+    }
+
+    /// Takes a look at the requests under way, several times a second.
+    fn show(&mut self, _traffic: &Traffic) {}
+
+    /// Takes something that a person should know.
+    fn tell(&mut self, _notice: String) {}
+}
+
+/// What a [`Desk`] hands out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handed {
+    /// A prompt.
+    Prompt(OwnedPrompt),
+    /// Nothing now, and perhaps something later.
+    NothingYet,
+    /// Nothing any more.
+    NoMore,
+}
+
+/// A prompt that is asked while others are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedPrompt {
+    /// What its answer is handed back by.
+    pub number: u64,
+    /// The text, cut to what the model reads.
+    pub text: String,
+    /// Its tokens, as in [`PromptInput`].
+    pub tokens: Vec<u32>,
+}
+
+/// Requests under way to a model behind an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Under way.
+    pub under_way: usize,
+    /// Allowed at most, just now.
+    pub allowed: usize,
+    /// Sent so far, those that failed included.
+    pub sent: u64,
+    /// Of those, sent again after a failure.
+    pub retries: u64,
+    /// Why everything is held back, where it is, and until when.
+    pub held: Option<String>,
 }
 
 /// When beam search stops looking for something better.
@@ -176,6 +277,10 @@ pub enum FinishReason {
     Length,
     /// A stop text was reached; the answer ends before it.
     Stop,
+    /// A filter at the endpoint kept the answer back, or the rest of it.
+    ContentFilter,
+    /// The model refused, as the endpoint says; the text is its refusal.
+    Refusal,
 }
 
 /// One finished continuation.
@@ -198,6 +303,17 @@ pub struct Generation {
     pub hypotheses: Vec<Hypothesis>,
     /// Tokens of the prompt as the model read them.
     pub prompt_tokens: usize,
+    /// How many new tokens there are where the tokens themselves are not known; `None` where they are.
+    pub counted: Option<Counted>,
+}
+
+/// A number of new tokens without the tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// How many.
+    pub new_tokens: usize,
+    /// Whether they, or those of the prompt, are an estimate.
+    pub estimated: bool,
 }
 
 impl Generation {
@@ -219,7 +335,15 @@ impl Generation {
 
     /// New tokens of the best hypothesis.
     pub fn new_tokens(&self) -> usize {
-        self.best().map_or(0, |best| best.tokens.len())
+        match self.counted {
+            Some(counted) => counted.new_tokens,
+            None => self.best().map_or(0, |best| best.tokens.len()),
+        }
+    }
+
+    /// Whether the numbers of tokens are an estimate.
+    pub fn is_estimated(&self) -> bool {
+        self.counted.is_some_and(|counted| counted.estimated)
     }
 }
 
@@ -256,7 +380,7 @@ mod tests {
         let hypothesis = Hypothesis { tokens: vec![1, 2], score: 0.0, finish: FinishReason::Length };
         let answer = |text: &str| {
             let hypotheses = vec![hypothesis.clone()];
-            let mut answer = Generation { text: text.into(), hypotheses, prompt_tokens: 1 };
+            let mut answer = Generation { text: text.into(), hypotheses, prompt_tokens: 1, counted: None };
             answer.cut_at_stop(&config);
             (answer.text.clone(), answer.hypotheses[0].finish)
         };

@@ -9,6 +9,7 @@ mod device;
 mod dropout;
 pub mod embeddings;
 mod encoder;
+pub mod endpoint;
 mod error;
 mod file_hashes;
 mod fingerprint;
@@ -41,8 +42,9 @@ pub use error::ModelError;
 pub use file_hashes::FileHashes;
 pub use fingerprint::{fingerprint, fingerprint_with};
 pub use generation::{
-    EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Hypothesis, PromptInput, Sampling,
+    Counted, Desk, EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Handed, Hypothesis,
+    OwnedPrompt, PromptInput, Sampling, Traffic,
 };
-pub use load::{LoadOptions, LoadedModel, load, load_encoder};
+pub use load::{EndpointOptions, LoadOptions, LoadedModel, load, load_encoder, load_tokenizer};
 pub use memory::{MemoryEstimate, free_memory};
 pub use tokenizer::{HfTokenizer, TextStart, TextTokenizer, TokenizerError, clean_up_spaces};

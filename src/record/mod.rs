@@ -10,8 +10,8 @@ mod spec;
 
 pub use diff::{Difference, diff};
 pub use rows::{
-    CacheKey, CachedAnswer, Column, Event, EventKind, Finish, Prediction, PromptText, Retrieved, RunId,
-    RunRecord, RunStatus, Totals, Tuning, TuningCell,
+    CacheKey, CachedAnswer, Column, Event, EventKind, Finish, Prediction, Prices, PromptText, Retrieved,
+    RunId, RunRecord, RunStatus, Totals, Tuning, TuningCell,
 };
 pub use spec::{DatasetSpec, ModelSpec, PromptSpec, RetrieverSpec, RunSpec, Shard, Training};
 

@@ -67,6 +67,43 @@ pub struct Totals {
     pub prompt_tokens: u64,
     /// Tokens written, those of answers from other runs included.
     pub new_tokens: u64,
+    /// Tokens read for answers that the model gave for this run: what a hosted model is paid for.
+    #[serde(default)]
+    pub asked_prompt_tokens: u64,
+    /// Tokens written for them.
+    #[serde(default)]
+    pub asked_new_tokens: u64,
+    /// Answers that the limit of new tokens ended.
+    #[serde(default)]
+    pub at_limit: u64,
+    /// Answers that a filter at the endpoint kept back, whole or in part.
+    #[serde(default)]
+    pub filtered: u64,
+    /// Answers that the endpoint says are refusals.
+    #[serde(default)]
+    pub refused: u64,
+    /// Answers without any text.
+    #[serde(default)]
+    pub empty: u64,
+    /// Answers whose tokens the endpoint did not count, so that they are an estimate.
+    #[serde(default)]
+    pub estimated: u64,
+}
+
+/// What a hosted model's tokens cost.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Prices {
+    /// A million tokens read.
+    pub input: f64,
+    /// A million tokens written.
+    pub output: f64,
+}
+
+impl Prices {
+    /// What so many tokens cost.
+    pub fn cost(&self, read: u64, written: u64) -> f64 {
+        read as f64 / 1e6 * self.input + written as f64 / 1e6 * self.output
+    }
 }
 
 /// A run as it is stored.
@@ -86,6 +123,8 @@ pub struct RunRecord {
     pub samples: u64,
     /// What is stored of it.
     pub totals: Totals,
+    /// What its model's tokens cost when it was last at work; `None` where no price is known.
+    pub prices: Option<Prices>,
     /// When it was first planned, in milliseconds since 1970 by the clock of the machine. For people only: nothing
     /// depends on it, since clocks go wrong.
     pub created_ms: i64,
@@ -98,6 +137,12 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// What its answers cost so far, those from other runs not among them; `None` where no price is known.
+    pub fn cost(&self) -> Option<f64> {
+        let totals = &self.totals;
+        Some(self.prices?.cost(totals.asked_prompt_tokens, totals.asked_new_tokens))
+    }
+
     /// The first digits of the key, by which people name the run.
     pub fn short_key(&self) -> &str {
         self.key.get(..8).unwrap_or(&self.key)
@@ -134,11 +179,15 @@ pub enum Finish {
     Length,
     /// A stop text was reached.
     Stop,
+    /// A filter at the endpoint kept it back, or the rest of it.
+    ContentFilter,
+    /// The model refused, as the endpoint says.
+    Refusal,
 }
 
 impl Finish {
     /// All ways.
-    pub const ALL: [Self; 3] = [Self::End, Self::Length, Self::Stop];
+    pub const ALL: [Self; 5] = [Self::End, Self::Length, Self::Stop, Self::ContentFilter, Self::Refusal];
 
     /// The word for it, as it is stored and shown.
     pub const fn id(self) -> &'static str {
@@ -146,6 +195,8 @@ impl Finish {
             Self::End => "end",
             Self::Length => "length",
             Self::Stop => "stop",
+            Self::ContentFilter => "content-filter",
+            Self::Refusal => "refusal",
         }
     }
 
@@ -192,6 +243,8 @@ pub struct Prediction {
     pub fell_back: bool,
     /// Whether the prompt lost the end of the task's input.
     pub input_cut: bool,
+    /// Whether the numbers of tokens are an estimate, since the endpoint does not count them.
+    pub estimated: bool,
     /// Why there is no answer; all that could be had of the rest is there.
     pub error: Option<String>,
 }
@@ -217,6 +270,7 @@ impl Prediction {
             cached: false,
             fell_back: false,
             input_cut: false,
+            estimated: false,
             error: None,
         }
     }
@@ -237,6 +291,8 @@ pub struct CachedAnswer {
     pub prompt_tokens: u32,
     /// Tokens written.
     pub new_tokens: u32,
+    /// Whether these numbers are an estimate.
+    pub estimated: bool,
 }
 
 /// One metric's values over the samples of a finished run, for tests between runs without reading every prediction.

@@ -21,6 +21,6 @@ pub mod words;
 pub use method::{Method, method_name, run_method_name};
 pub use published::published_beside;
 pub use table::{
-    CellTest, Choice, MethodColumn, MetricChoice, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef,
-    SampleSet, Section, Spread, TableCell, TableOptions, improvement_percent,
+    CellTest, Choice, Endings, MethodColumn, MetricChoice, ModelBlock, ModelLabel, Note, ResultTable, Row,
+    RunRef, SampleSet, Section, Spread, TableCell, TableOptions, improvement_percent,
 };

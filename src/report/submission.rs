@@ -275,6 +275,7 @@ mod tests {
             reason: None,
             samples: 2,
             totals: Totals::default(),
+            prices: None,
             created_ms: 0,
             finished_ms: None,
             active_ms: 0,

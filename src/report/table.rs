@@ -186,6 +186,9 @@ pub struct TableCell {
     pub failed: u64,
     /// Share of outputs that are no answer of the task's kind, 0 to 1; `None` for the oracle.
     pub parse_failure_rate: Option<f64>,
+    /// How answers of a model behind an endpoint ended, and what they cost; `None` for models that compute here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endings: Option<Endings>,
     /// How much better than the non-personalized cell, in percent of it; see [`improvement_percent`].
     pub difference_percent: Option<f64>,
     /// The test against the non-personalized cell.
@@ -196,6 +199,23 @@ pub struct TableCell {
     pub choice: Option<Choice>,
     /// Published figures of the same task, setting, split, metric and method; empty if not asked for.
     pub published: Vec<&'static PublishedFigure>,
+}
+
+/// How answers of a model behind an endpoint ended, summed over seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Endings {
+    /// Answers in all.
+    pub answers: u64,
+    /// Ended by the limit of new tokens.
+    pub at_limit: u64,
+    /// Kept back by a filter, whole or in part.
+    pub filtered: u64,
+    /// Refusals, as the endpoint says.
+    pub refused: u64,
+    /// Without any text.
+    pub empty: u64,
+    /// What they cost; `None` where no price is known.
+    pub cost: Option<f64>,
 }
 
 /// Runs of several seeds.

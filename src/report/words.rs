@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CellTest, ResultTable, Row, TableCell};
+use super::{CellTest, Endings, ResultTable, Row, TableCell};
 use crate::lamp::{Metric, PublishedFigure, TaskKind};
 
 /// A figure by a metric: three decimals; one for sacreBLEU, which goes to 100.
@@ -229,6 +229,28 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
                 });
                 if !unparsed.is_empty() {
                     lines.push(format!("{}, outputs not parsed: {unparsed}.", place()));
+                }
+                let ended: [(&str, fn(&Endings) -> u64); 4] = [
+                    ("answers ended at the limit of new tokens", |endings| endings.at_limit),
+                    ("answers kept back by a filter", |endings| endings.filtered),
+                    ("refusals", |endings| endings.refused),
+                    ("empty answers", |endings| endings.empty),
+                ];
+                for (what, count) in ended {
+                    let rates = of_cells(&|cell| {
+                        let endings = cell.endings.as_ref().filter(|endings| count(endings) > 0)?;
+                        Some(format!(
+                            "{:.1} %",
+                            100.0 * count(endings) as f64 / endings.answers.max(1) as f64
+                        ))
+                    });
+                    if !rates.is_empty() {
+                        lines.push(format!("{}, {what}: {rates}.", place()));
+                    }
+                }
+                let costs = of_cells(&|cell| Some(format!("{:.4}", cell.endings.as_ref()?.cost?)));
+                if !costs.is_empty() {
+                    lines.push(format!("{}, cost: {costs}.", place()));
                 }
             }
         }

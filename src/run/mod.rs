@@ -7,6 +7,7 @@
 mod baseline;
 mod cell;
 mod encoders;
+mod estimate;
 mod execute;
 pub mod experiment;
 mod full_text;
@@ -23,7 +24,11 @@ mod workplace;
 
 pub use baseline::{Baseline, BaselineError, commonest_label};
 pub use cell::{Cell, CellModel};
-pub use execute::{AskedPrompt, Control, Executor, Phase, RunError, RunProgress, Settings, in_full, prompts};
+pub use estimate::{Estimate, estimate};
+pub use execute::{
+    AskedPrompt, Control, EndpointProgress, Executor, Phase, RunError, RunProgress, Settings, in_full,
+    prompts,
+};
 pub use experiment::Experiment;
 pub use full_text::{FullText, FullTextError, IndexNote};
 pub use places::Places;

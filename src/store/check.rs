@@ -70,10 +70,16 @@ pub(super) const TABLES: [&str; 10] = [
 
 /// Sums over a run's rows, and what the run's record says they are.
 const TOTALS: &str = "SELECT r.id, r.key, r.done, r.failed, r.cached, r.fell_back, r.input_cut, r.unparsed, \
-    r.prompt_tokens, r.new_tokens, count(p.id), coalesce(sum(p.error IS NOT NULL), 0), coalesce(sum(p.cached), 0), \
+    r.prompt_tokens, r.new_tokens, r.asked_prompt_tokens, r.asked_new_tokens, r.at_limit, r.filtered, r.refused, \
+    r.empty, r.estimated, count(p.id), coalesce(sum(p.error IS NOT NULL), 0), coalesce(sum(p.cached), 0), \
     coalesce(sum(p.fell_back), 0), coalesce(sum(p.input_cut), 0), \
     coalesce(sum(p.error IS NULL AND NOT p.parsed), 0), coalesce(sum(p.prompt_tokens), 0), \
-    coalesce(sum(p.new_tokens), 0) \
+    coalesce(sum(p.new_tokens), 0), coalesce(sum(p.prompt_tokens * (p.error IS NULL AND NOT p.cached)), 0), \
+    coalesce(sum(p.new_tokens * (p.error IS NULL AND NOT p.cached)), 0), \
+    coalesce(sum(p.error IS NULL AND p.finish = 'length'), 0), \
+    coalesce(sum(p.error IS NULL AND p.finish = 'content-filter'), 0), \
+    coalesce(sum(p.error IS NULL AND p.finish = 'refusal'), 0), coalesce(sum(p.error IS NULL AND p.raw = ''), 0), \
+    coalesce(sum(p.error IS NULL AND p.estimated), 0) \
     FROM runs r LEFT JOIN predictions p ON p.id BETWEEN r.id << 32 AND (r.id << 32) + 4294967295 GROUP BY r.id";
 
 /// Rows that stand alone: how many, and what they are. Each takes nothing that a sound store has.
@@ -187,8 +193,8 @@ fn wrong_totals(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     while let Some(row) = rows.next()? {
         let key: String = row.get(1)?;
         let numbers =
-            |from: usize| (from..from + 8).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<i64>>>();
-        let (said, found) = (numbers(2)?, numbers(10)?);
+            |from: usize| (from..from + 15).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<i64>>>();
+        let (said, found) = (numbers(2)?, numbers(17)?);
         if said != found {
             let short = key.get(..8).unwrap_or(&key);
             wrong.push(format!(

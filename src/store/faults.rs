@@ -128,6 +128,42 @@ fn whoever_looks_sees_no_store_or_a_whole_one_and_all_who_make_it_share_it() {
 }
 
 #[test]
+fn a_store_of_the_first_form_is_brought_to_the_present_one_with_all_its_rows() {
+    let (_folder, path, _) = filled(9);
+    let rows = |path: &Path| {
+        let reader = Reader::open(path).unwrap();
+        let runs = reader.runs().unwrap();
+        let rows: Vec<_> = runs.iter().flat_map(|run| all(&reader, run.id)).collect();
+        (runs, rows)
+    };
+    let (runs, before) = rows(&path);
+    let old = Connection::open(&path).unwrap();
+    for (table, column) in [("predictions", "estimated"), ("answers", "estimated")].into_iter().chain(
+        [
+            "asked_prompt_tokens",
+            "asked_new_tokens",
+            "at_limit",
+            "filtered",
+            "refused",
+            "empty",
+            "estimated",
+            "price_in",
+            "price_out",
+        ]
+        .map(|column| ("runs", column)),
+    ) {
+        old.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
+    }
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.close().unwrap();
+    assert!(matches!(Reader::open(&path), Err(StoreError::Older { .. })));
+    drop(Store::open(&path).unwrap());
+    let (again, after) = rows(&path);
+    assert_eq!((&again, &after), (&runs, &before));
+    assert!(again.iter().any(|run| run.totals.asked_prompt_tokens > 0), "{again:?}");
+}
+
+#[test]
 fn a_store_of_a_newer_program_is_refused_and_left_as_it_is() {
     let (_folder, path, _) = filled(1);
     Connection::open(&path).unwrap().pragma_update(None, "user_version", connect::VERSION + 1).unwrap();

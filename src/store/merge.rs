@@ -141,13 +141,16 @@ impl Store {
                 return Ok((RunId(id), false));
             }
             step.execute(
-                "INSERT INTO runs (key, spec, status, samples, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO runs (key, spec, status, samples, created_ms, price_in, price_out) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 (
                     &run.key,
                     run.spec.to_json(),
                     RunStatus::Planned.id(),
                     rows::count(run.samples),
                     run.created_ms,
+                    run.prices.map(|prices| prices.input),
+                    run.prices.map(|prices| prices.output),
                 ),
             )?;
             Ok((RunId(step.last_insert_rowid()), true))

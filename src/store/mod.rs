@@ -30,7 +30,7 @@ pub use repair::{RepairReport, RepairedTable, repair};
 
 use crate::jobs::{CancelToken, Progress};
 use crate::metrics::Aggregate;
-use crate::record::{Column, EventKind, RunId, RunRecord, RunSpec, RunStatus, Tuning};
+use crate::record::{Column, EventKind, Prices, RunId, RunRecord, RunSpec, RunStatus, Tuning};
 
 /// A run that is in the store and cannot be read by this program.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -178,6 +178,18 @@ impl Store {
                 (run.0, status.id(), reason),
             )?;
             there_is(run, changed)
+        })
+    }
+
+    /// Says what the tokens of a run's model cost; `None` where that is not known.
+    ///
+    /// # Errors
+    /// No such run; a store that cannot be written.
+    pub fn set_prices(&mut self, run: RunId, prices: Option<Prices>) -> Result<(), StoreError> {
+        self.write(|step| {
+            let (input, output) = (prices.map(|prices| prices.input), prices.map(|prices| prices.output));
+            let sql = "UPDATE runs SET price_in = ?2, price_out = ?3 WHERE id = ?1";
+            there_is(run, step.execute(sql, (run.0, input, output))?)
         })
     }
 

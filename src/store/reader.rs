@@ -199,7 +199,7 @@ impl Reader {
     /// # Errors
     /// A store or a row that cannot be read.
     pub fn answer(&self, key: &CacheKey) -> Result<Option<CachedAnswer>, StoreError> {
-        let sql = "SELECT raw, finish, prompt_tokens, new_tokens FROM answers WHERE key = ?1";
+        let sql = "SELECT raw, finish, prompt_tokens, new_tokens, estimated FROM answers WHERE key = ?1";
         self.one(sql, [&key.0[..]], answer)
     }
 
@@ -208,9 +208,9 @@ impl Reader {
         &self,
         each: &mut dyn FnMut((CacheKey, CachedAnswer)) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let sql = "SELECT raw, finish, prompt_tokens, new_tokens, key FROM answers ORDER BY id";
+        let sql = "SELECT raw, finish, prompt_tokens, new_tokens, estimated, key FROM answers ORDER BY id";
         let read = |row: &Row<'_>| {
-            let key = row.get_ref(4)?.as_blob()?.try_into().map_err(|_| bad(4, "a key has 32 bytes"))?;
+            let key = row.get_ref(5)?.as_blob()?.try_into().map_err(|_| bad(5, "a key has 32 bytes"))?;
             Ok((CacheKey(key), answer(row)?))
         };
         self.stream(sql, [], read, each)
@@ -360,6 +360,7 @@ fn answer(row: &Row<'_>) -> rusqlite::Result<CachedAnswer> {
         finish: Finish::of(finish).ok_or_else(|| bad(1, format_args!("`{finish}` is no way to end")))?,
         prompt_tokens: row.get(2)?,
         new_tokens: row.get(3)?,
+        estimated: row.get(4)?,
     })
 }
 

@@ -190,6 +190,13 @@ fn salvage(
         let mut query = target.prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))?;
         query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?
     };
+    // A store of an older form lacks columns, which have their defaults then.
+    let theirs: Vec<String> = source
+        .prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))
+        .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+        .unwrap_or_default();
+    let columns: Vec<String> =
+        columns.into_iter().filter(|column| theirs.is_empty() || theirs.contains(column)).collect();
     let names = columns.join(", ");
     let marks: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
     let put = format!("INSERT OR IGNORE INTO {table} ({names}) VALUES ({})", marks.join(", "));
@@ -363,11 +370,17 @@ fn settle(
     let sums = "SELECT count(*), coalesce(sum(error IS NOT NULL), 0), coalesce(sum(cached), 0), \
                 coalesce(sum(fell_back), 0), coalesce(sum(input_cut), 0), \
                 coalesce(sum(error IS NULL AND NOT parsed), 0), coalesce(sum(prompt_tokens), 0), \
-                coalesce(sum(new_tokens), 0) \
+                coalesce(sum(new_tokens), 0), coalesce(sum(prompt_tokens * (error IS NULL AND NOT cached)), 0), \
+                coalesce(sum(new_tokens * (error IS NULL AND NOT cached)), 0), \
+                coalesce(sum(error IS NULL AND finish = 'length'), 0), \
+                coalesce(sum(error IS NULL AND finish = 'content-filter'), 0), \
+                coalesce(sum(error IS NULL AND finish = 'refusal'), 0), \
+                coalesce(sum(error IS NULL AND raw = ''), 0), coalesce(sum(error IS NULL AND estimated), 0) \
                 FROM predictions WHERE id BETWEEN runs.id << 32 AND (runs.id << 32) + 4294967295";
     step.execute(
         &format!(
-            "UPDATE runs SET (done, failed, cached, fell_back, input_cut, unparsed, prompt_tokens, new_tokens) = ({sums})"
+            "UPDATE runs SET (done, failed, cached, fell_back, input_cut, unparsed, prompt_tokens, new_tokens, \
+             asked_prompt_tokens, asked_new_tokens, at_limit, filtered, refused, empty, estimated) = ({sums})"
         ),
         [],
     )?;

@@ -6,7 +6,7 @@ use rusqlite::types::Type;
 use super::UnreadableRun;
 use crate::lamp::TaskKind;
 use crate::metrics::SampleScore;
-use crate::record::{Finish, Prediction, PromptText, Retrieved, RunId, RunRecord, RunStatus, Totals};
+use crate::record::{Finish, Prediction, Prices, PromptText, Retrieved, RunId, RunRecord, RunStatus, Totals};
 
 /// A row that was written otherwise than by this program, as an error of the reader of rows.
 pub(super) fn bad(column: usize, what: impl std::fmt::Display) -> rusqlite::Error {
@@ -110,7 +110,9 @@ pub(super) fn positions_of(bytes: &[u8], wanted: usize) -> Option<Vec<u32>> {
 
 /// The columns that [`run`] reads.
 pub(super) const RUN: &str = "id, key, spec, status, reason, samples, done, failed, cached, fell_back, input_cut, \
-                              unparsed, prompt_tokens, new_tokens, created_ms, finished_ms, active_ms, aggregate";
+                              unparsed, prompt_tokens, new_tokens, created_ms, finished_ms, active_ms, aggregate, \
+                              asked_prompt_tokens, asked_new_tokens, at_limit, filtered, refused, empty, estimated, \
+                              price_in, price_out";
 
 /// Reads a run.
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Result<RunRecord, UnreadableRun>> {
@@ -148,6 +150,19 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Result<RunRecord, Unreadabl
             unparsed: unsigned(row, 11)?,
             prompt_tokens: unsigned(row, 12)?,
             new_tokens: unsigned(row, 13)?,
+            asked_prompt_tokens: unsigned(row, 18)?,
+            asked_new_tokens: unsigned(row, 19)?,
+            at_limit: unsigned(row, 20)?,
+            filtered: unsigned(row, 21)?,
+            refused: unsigned(row, 22)?,
+            empty: unsigned(row, 23)?,
+            estimated: unsigned(row, 24)?,
+        },
+        prices: match (row.get::<_, Option<f64>>(25)?, row.get::<_, Option<f64>>(26)?) {
+            (None, None) => None,
+            (input, output) => {
+                Some(Prices { input: input.unwrap_or_default(), output: output.unwrap_or_default() })
+            }
         },
         created_ms: row.get(14)?,
         finished_ms: row.get(15)?,
@@ -159,6 +174,8 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Result<RunRecord, Unreadabl
 /// What a prediction adds to its run's totals.
 pub(super) fn totals_of(prediction: &Prediction) -> Totals {
     let failed = prediction.error.is_some();
+    let ended = |finish| u64::from(!failed && prediction.finish == finish);
+    let asked = |tokens: u32| if failed || prediction.cached { 0 } else { u64::from(tokens) };
     Totals {
         done: 1,
         failed: failed.into(),
@@ -168,6 +185,13 @@ pub(super) fn totals_of(prediction: &Prediction) -> Totals {
         unparsed: (!failed && !prediction.parsed).into(),
         prompt_tokens: prediction.prompt_tokens.into(),
         new_tokens: prediction.new_tokens.into(),
+        asked_prompt_tokens: asked(prediction.prompt_tokens),
+        asked_new_tokens: asked(prediction.new_tokens),
+        at_limit: ended(Finish::Length),
+        filtered: ended(Finish::ContentFilter),
+        refused: ended(Finish::Refusal),
+        empty: (!failed && prediction.raw.is_empty()).into(),
+        estimated: (!failed && prediction.estimated).into(),
     }
 }
 
@@ -199,7 +223,7 @@ pub(super) fn prediction_columns(prompts: bool) -> String {
     format!(
         "SELECT p.id, p.sample_id, p.profile_entries, p.retrieved, p.retrieved_scores, {prompt}, p.raw, p.answer, \
          p.reference, s.score, p.parsed, p.finish, p.prompt_tokens, p.new_tokens, p.model_ms, p.cached, \
-         p.fell_back, p.input_cut, p.error FROM predictions p LEFT JOIN scores s ON s.id = p.id {join}"
+         p.fell_back, p.input_cut, p.error, p.estimated FROM predictions p LEFT JOIN scores s ON s.id = p.id {join}"
     )
 }
 
@@ -230,5 +254,6 @@ pub(super) fn prediction(row: &Row<'_>) -> rusqlite::Result<Prediction> {
         fell_back: row.get(17)?,
         input_cut: row.get(18)?,
         error: row.get(19)?,
+        estimated: row.get(20)?,
     })
 }

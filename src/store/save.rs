@@ -5,7 +5,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use super::rows::{self, count, row_id};
 use super::{Fault, Store, StoreError, now_ms, there_is};
 use crate::metrics::SampleScore;
-use crate::record::{CacheKey, CachedAnswer, Prediction, RunId, RunStatus, Totals};
+use crate::record::{CacheKey, CachedAnswer, Finish, Prediction, RunId, RunStatus, Totals};
 
 /// What became of predictions that were to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,22 +98,19 @@ struct Stored {
 
 fn stored(step: &Connection, id: i64) -> rusqlite::Result<Option<Stored>> {
     let mut find = step.prepare_cached(
-        "SELECT raw, error IS NOT NULL, cached, fell_back, input_cut, parsed, prompt_tokens, new_tokens \
-         FROM predictions WHERE id = ?1",
+        "SELECT raw, error IS NOT NULL, cached, fell_back, input_cut, parsed, prompt_tokens, new_tokens, finish, \
+         estimated FROM predictions WHERE id = ?1",
     )?;
     find.query_row([id], |row| {
-        let (failed, parsed) = (row.get::<_, bool>(1)?, row.get::<_, bool>(5)?);
-        let totals = Totals {
-            done: 1,
-            failed: failed.into(),
-            cached: row.get::<_, bool>(2)?.into(),
-            fell_back: row.get::<_, bool>(3)?.into(),
-            input_cut: row.get::<_, bool>(4)?.into(),
-            unparsed: (!failed && !parsed).into(),
-            prompt_tokens: row.get::<_, u32>(6)?.into(),
-            new_tokens: row.get::<_, u32>(7)?.into(),
-        };
-        Ok(Stored { raw: row.get(0)?, totals })
+        // As a prediction with all that totals are made of.
+        let mut old = Prediction::unanswered(0, String::new(), 0);
+        old.raw = row.get(0)?;
+        old.error = row.get::<_, bool>(1)?.then(String::new);
+        (old.cached, old.fell_back, old.input_cut) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        (old.parsed, old.prompt_tokens, old.new_tokens) = (row.get(5)?, row.get(6)?, row.get(7)?);
+        old.finish = Finish::of(row.get_ref(8)?.as_str()?).unwrap_or(Finish::End);
+        old.estimated = row.get(9)?;
+        Ok(Stored { totals: rows::totals_of(&old), raw: old.raw })
     })
     .optional()
 }
@@ -147,8 +144,8 @@ impl<'a> Statements<'a> {
             step,
             prediction: step.prepare_cached(
                 "INSERT INTO predictions (id, sample_id, profile_entries, retrieved, retrieved_scores, raw, answer, \
-                 reference, parsed, finish, prompt_tokens, new_tokens, model_ms, cached, fell_back, input_cut, error) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
+                 reference, parsed, finish, prompt_tokens, new_tokens, model_ms, cached, fell_back, input_cut, error, estimated) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
                  ON CONFLICT (id) DO NOTHING",
             )?,
             score: step.prepare_cached("INSERT OR REPLACE INTO scores (id, failed, score) VALUES (?1, ?2, ?3)")?,
@@ -210,6 +207,7 @@ impl<'a> Statements<'a> {
             prediction.fell_back,
             prediction.input_cut,
             prediction.error,
+            prediction.estimated,
         ])?;
         Ok(added == 1)
     }
@@ -218,13 +216,13 @@ impl<'a> Statements<'a> {
 /// Keeps answers; the first one of a key stays. Says how many were new.
 pub(super) fn put_answers(step: &Connection, answers: &[(CacheKey, CachedAnswer)]) -> rusqlite::Result<u64> {
     let mut put = step.prepare_cached(
-        "INSERT INTO answers (key, raw, finish, prompt_tokens, new_tokens) VALUES (?1, ?2, ?3, ?4, ?5) \
+        "INSERT INTO answers (key, raw, finish, prompt_tokens, new_tokens, estimated) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
          ON CONFLICT (key) DO NOTHING",
     )?;
     let mut new = 0;
     for (key, answer) in answers {
-        let CachedAnswer { raw, finish, prompt_tokens, new_tokens } = answer;
-        new += put.execute((&key.0[..], raw, finish.id(), prompt_tokens, new_tokens))? as u64;
+        let CachedAnswer { raw, finish, prompt_tokens, new_tokens, estimated } = answer;
+        new += put.execute((&key.0[..], raw, finish.id(), prompt_tokens, new_tokens, estimated))? as u64;
     }
     Ok(new)
 }
@@ -256,6 +254,13 @@ pub(super) fn add(sum: &mut Totals, totals: &Totals) {
     sum.unparsed += totals.unparsed;
     sum.prompt_tokens += totals.prompt_tokens;
     sum.new_tokens += totals.new_tokens;
+    sum.asked_prompt_tokens += totals.asked_prompt_tokens;
+    sum.asked_new_tokens += totals.asked_new_tokens;
+    sum.at_limit += totals.at_limit;
+    sum.filtered += totals.filtered;
+    sum.refused += totals.refused;
+    sum.empty += totals.empty;
+    sum.estimated += totals.estimated;
 }
 
 impl Change {
@@ -273,9 +278,12 @@ impl Change {
             "UPDATE runs SET done = done + ?2, failed = failed + ?3, cached = cached + ?4, \
              fell_back = fell_back + ?5, input_cut = input_cut + ?6, unparsed = unparsed + ?7, \
              prompt_tokens = prompt_tokens + ?8, new_tokens = new_tokens + ?9, active_ms = active_ms + ?10, \
-             finished_ms = iif(?2 > 0 AND done + ?2 >= samples, ?11, finished_ms) WHERE id = ?1",
+             finished_ms = iif(?2 > 0 AND done + ?2 >= samples, ?11, finished_ms), \
+             asked_prompt_tokens = asked_prompt_tokens + ?12, asked_new_tokens = asked_new_tokens + ?13, \
+             at_limit = at_limit + ?14, filtered = filtered + ?15, refused = refused + ?16, empty = empty + ?17, \
+             estimated = estimated + ?18 WHERE id = ?1",
         )?;
-        let changed = update.execute((
+        let changed = update.execute(rusqlite::params![
             run.0,
             by(|totals| totals.done),
             by(|totals| totals.failed),
@@ -287,7 +295,14 @@ impl Change {
             by(|totals| totals.new_tokens),
             count(active_ms),
             now_ms(),
-        ))?;
+            by(|totals| totals.asked_prompt_tokens),
+            by(|totals| totals.asked_new_tokens),
+            by(|totals| totals.at_limit),
+            by(|totals| totals.filtered),
+            by(|totals| totals.refused),
+            by(|totals| totals.empty),
+            by(|totals| totals.estimated),
+        ])?;
         there_is(run, changed)
     }
 }

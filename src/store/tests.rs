@@ -41,6 +41,7 @@ pub(super) fn prediction(position: u32) -> Prediction {
         cached: position.is_multiple_of(2),
         fell_back: position.is_multiple_of(3),
         input_cut: position.is_multiple_of(4),
+        estimated: false,
         error: None,
     }
 }
@@ -97,6 +98,7 @@ fn what_is_stored_is_read_back_whole() {
         finish: Finish::Length,
         prompt_tokens: 3,
         new_tokens: u32::MAX,
+        estimated: true,
     };
     store.save(run.id, &rows, &[(key, answer.clone())], 250).unwrap();
     assert_ne!(reader.data_version().unwrap(), before);
@@ -222,7 +224,13 @@ fn a_deleted_run_leaves_nothing_but_kept_answers() {
     let mut other = spec();
     other.retriever.k = 2;
     let other = store.plan(&other, 1).unwrap();
-    let answer = CachedAnswer { raw: "x".into(), finish: Finish::End, prompt_tokens: 1, new_tokens: 1 };
+    let answer = CachedAnswer {
+        raw: "x".into(),
+        finish: Finish::End,
+        prompt_tokens: 1,
+        new_tokens: 1,
+        estimated: false,
+    };
     store.save(run.id, &[prediction(0)], &[(CacheKey([1; 32]), answer)], 1).unwrap();
     store.save(other.id, &[prediction(0)], &[], 1).unwrap();
     let claim = store.claim(&run).unwrap();
@@ -352,7 +360,13 @@ fn parts_of_a_run_come_together() {
     let run = one.plan(&spec(), 6).unwrap().id;
     let other = two.plan(&spec(), 6).unwrap().id;
     assert_ne!(run, other);
-    let answer = CachedAnswer { raw: "x".into(), finish: Finish::End, prompt_tokens: 1, new_tokens: 1 };
+    let answer = CachedAnswer {
+        raw: "x".into(),
+        finish: Finish::End,
+        prompt_tokens: 1,
+        new_tokens: 1,
+        estimated: false,
+    };
     one.save(run, &[prediction(0), prediction(2), failure(3), failure(4)], &[], 10).unwrap();
     let changed = Prediction { raw: "else".into(), ..prediction(2) };
     let rows = [prediction(1), changed, prediction(3), failure(4), prediction(5)];

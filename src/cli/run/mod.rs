@@ -73,6 +73,9 @@ pub(super) struct WorkArgs {
     /// End a run when so many samples fail one after the other.
     #[arg(long, value_name = "N", default_value = "10")]
     max_failures: NonZero<usize>,
+    /// End a run before its experiment costs more at an endpoint, in the unit of its prices; in place of its own limit.
+    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
+    spending_limit: Option<f64>,
     /// Threads that models compute with; as many as processors if not given.
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
@@ -88,6 +91,11 @@ pub(super) struct WorkArgs {
     models: ModelsFolder,
     #[command(flatten)]
     store: StoreChoice,
+}
+
+fn amount(text: &str) -> Result<f64, &'static str> {
+    let good = |amount: &f64| amount.is_finite() && *amount >= 0.0;
+    text.parse().ok().filter(good).ok_or("a number from 0 on")
 }
 
 /// Why an experiment was not run, or not whole.
@@ -167,6 +175,7 @@ impl WorkArgs {
             max_failures_in_a_row: self.max_failures.get(),
             retry_failed: self.retry_failed,
             use_cache: !self.no_cache,
+            spending_limit: self.spending_limit,
         }
     }
 }
@@ -287,7 +296,7 @@ pub(super) fn run(arguments: RunArgs, console: &Console) -> Result<Outcome, CliE
     let workplace = arguments.work.workplace(console)?;
     let plan = planned(&experiment, problems, &workplace, console)?;
     if arguments.dry_run {
-        return dry_run::print(&experiment, &plan, &arguments.work.store, console);
+        return dry_run::print(&experiment, &plan, &workplace, &arguments.work.store, console);
     }
     execute(&experiment, &plan, &workplace, arguments.shard, &arguments.work, console)?.alone(console)
 }

@@ -121,6 +121,9 @@ fn ended(result: &Result<RunRecord, RunError>, took: Duration) -> String {
             text.push_str(&format!(", {count} {what}"));
         }
     }
+    if let Some(cost) = run.cost() {
+        text.push_str(&format!(", cost {cost:.4}"));
+    }
     text.push_str(&format!(", {:.1} s", took.as_secs_f64()));
     if run.status != RunStatus::Done
         && let Some(reason) = &run.reason
@@ -179,6 +182,15 @@ fn metrics(progress: &RunProgress) -> String {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
+    }
+    if let Some(endpoint) = &progress.endpoint {
+        let traffic = &endpoint.traffic;
+        parts.push(format!("{} of {} requests under way", traffic.under_way, traffic.allowed));
+        if traffic.retries > 0 {
+            parts.push(format!("{} sent again", traffic.retries));
+        }
+        parts.extend(endpoint.cost.map(|cost| format!("cost {cost:.4}")));
+        parts.extend(traffic.held.as_ref().map(|held| plain(&format!("waits: {held}"))));
     }
     parts.join(", ")
 }

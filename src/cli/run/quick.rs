@@ -42,7 +42,7 @@ pub(super) struct Quick {
     /// Answer samples without references too; they have no figures.
     #[arg(long, requires = "data")]
     unscored: bool,
-    /// A model: a registered name, a path, baseline:majority, baseline:copy, baseline:nearest or scripted:…; may be given
+    /// A model: a registered name, a path, endpoint:NAME, baseline:majority, baseline:copy, baseline:nearest or scripted:…; may be given
     /// several times.
     #[arg(long, value_name = "MODEL", requires = "data")]
     model: Vec<String>,

@@ -54,7 +54,7 @@ pub(in crate::cli) fn run(arguments: TuneArgs, console: &Console) -> Result<Outc
     let workplace = arguments.work.workplace(console)?;
     let plan = planned(&experiment, problems, &workplace, console)?;
     if arguments.dry_run {
-        return dry_run::print(&experiment, &plan, &arguments.work.store, console);
+        return dry_run::print(&experiment, &plan, &workplace, &arguments.work.store, console);
     }
     execute(&experiment, &plan, &workplace, Shard::WHOLE, &arguments.work, console)?.alone(console)
 }

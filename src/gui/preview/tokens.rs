@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::WordTokenizer;
 use crate::gui::loadable::Trouble;
+use crate::model::endpoint::{self, EstimatingTokenizer};
 use crate::model::gguf::{ChatTemplate, GgufFile, GgufTokenizer};
 use crate::model::lora::home;
 use crate::model::registry::{Entry, Source};
 use crate::model::scripted::{self, CharacterTokenizer};
-use crate::model::{HfTokenizer, ModelKind, TextTokenizer};
+use crate::model::{HfTokenizer, ModelError, ModelKind, TextTokenizer, load_tokenizer};
 use crate::run::experiment::ModelSettings;
 use crate::run::{Baseline, Workplace, in_full};
 
@@ -156,6 +157,19 @@ fn of_model(settings: &ModelSettings, workplace: &Workplace) -> Result<Counter, 
     if name.starts_with(scripted::PREFIX) {
         let note = Some("A scripted model\u{2019}s tokens are characters.".to_owned());
         return Ok(Counter { note, name: "characters".to_owned(), ..counter(Arc::new(CharacterTokenizer)) });
+    }
+    if name.starts_with(endpoint::PREFIX) || settings.endpoint.is_some() {
+        let saved = || workplace.registry().endpoints().find(name).map_err(ModelError::from);
+        let served = settings.endpoint.as_ref().map_or_else(saved, |endpoint| Ok((**endpoint).clone()))?;
+        if let Some(named) = &served.tokenizer {
+            let path = Path::new(named);
+            let path = if path.is_file() { path.to_owned() } else { workplace.resolve(named)?.path };
+            return Ok(counter(load_tokenizer(&path)?));
+        }
+        let note = Some(
+            "The endpoint\u{2019}s tokens are not known here; four bytes are counted as one.".to_owned(),
+        );
+        return Ok(Counter { note, ..counter(Arc::new(EstimatingTokenizer)) });
     }
     let found = workplace.resolve(name)?;
     if found.path.is_dir() {

@@ -76,6 +76,7 @@ mod tests {
                 new_tokens_per_s: 1.0,
                 eta: None,
                 live: vec![(Metric::Accuracy, done as f64)],
+                endpoint: None,
             };
             trace.take(&progress);
         }

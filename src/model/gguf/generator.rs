@@ -204,7 +204,7 @@ impl GgufModel {
         let score = answer.sum / (answer.tokens.len() as f32).powf(config.length_penalty);
         let prompt_tokens = answer.prompt.len();
         let hypotheses = vec![Hypothesis { tokens: answer.tokens, score, finish }];
-        Generation { text, hypotheses, prompt_tokens }
+        Generation { text, hypotheses, prompt_tokens, counted: None }
     }
 
     /// How many answers can be written side by side in the memory that is free.

@@ -23,6 +23,7 @@ use files::{children, copy_whole, file_name, model_files, plain, size_of};
 pub use manifest::{EncoderDefaults, Manifest, Source};
 use names::{alike, key, name_of};
 
+use super::endpoint::{self, SavedEndpoints};
 use super::hub::{self, GotFile, Hub, Wanted, below};
 use super::lora::{self, AdapterError};
 use super::shipped::{self, Shipped};
@@ -174,7 +175,12 @@ impl Registry {
         self.folder.join(&manifest.path) // an absolute path stays as it is
     }
 
-    /// What a text stands for: a script (`scripted:…`), an installed model by its name or repository, or a path.
+    /// The endpoints that are saved beside the models.
+    pub fn endpoints(&self) -> SavedEndpoints {
+        SavedEndpoints::new(self.folder.join("endpoints"))
+    }
+
+    /// What a text stands for: a script (`scripted:…`), a saved endpoint (`endpoint:…`), an installed model by its name or repository, or a path.
     ///
     /// # Errors
     /// [`RegistryError::Unknown`] with names that are alike and how to get the model.
@@ -182,6 +188,12 @@ impl Registry {
         let bare = |path: &str| Resolved { path: PathBuf::from(path), manifest: None };
         if text.starts_with(scripted::PREFIX) {
             return Ok(bare(text));
+        }
+        if text.starts_with(endpoint::PREFIX) {
+            let saved = self.endpoints();
+            saved.find(text).map_err(ModelError::from)?;
+            let path = saved.path(text).map_err(ModelError::from)?;
+            return Ok(Resolved { path, manifest: None });
         }
         let mut found = self.find(text)?;
         if found.is_none() && Path::new(text).exists() {

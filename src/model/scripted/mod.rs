@@ -141,7 +141,7 @@ impl Generator for Scripted {
             let hypothesis = Hypothesis { tokens: new, score: 0.0, finish };
             let prompt_tokens = tokens.len();
             let hypotheses = vec![hypothesis; config.beams];
-            generations.push(Generation { text, hypotheses, prompt_tokens });
+            generations.push(Generation { text, hypotheses, prompt_tokens, counted: None });
         }
         generations.iter_mut().for_each(|generation| generation.cut_at_stop(config));
         Ok(generations)

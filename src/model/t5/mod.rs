@@ -412,7 +412,7 @@ impl T5Model {
         let finish = |(hypotheses, tokens): (Vec<Hypothesis>, &Vec<u32>)| {
             let best = hypotheses.first().map_or(&[][..], |best| &best.tokens);
             let text = self.tokenizer.decode(best)?;
-            let mut generation = Generation { text, hypotheses, prompt_tokens: tokens.len() };
+            let mut generation = Generation { text, hypotheses, prompt_tokens: tokens.len(), counted: None };
             generation.cut_at_stop(config);
             Ok(generation)
         };

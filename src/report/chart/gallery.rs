@@ -27,6 +27,7 @@ fn figure(value: f64, half: f64, n: usize) -> TableCell {
         n,
         failed: 0,
         parse_failure_rate: Some(0.0),
+        endings: None,
         difference_percent: None,
         test: None,
         best: false,

@@ -14,6 +14,7 @@ fn run(id: i64, task: Task, k: usize) -> RunRecord {
         reason: None,
         samples: 40,
         totals: Totals::default(),
+        prices: None,
         created_ms: 0,
         finished_ms: None,
         active_ms: 0,

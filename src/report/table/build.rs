@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::label::{differing, of_model, of_variant, short_hash};
 use super::oracle::Oracle;
 use super::{
-    CellTest, Choice, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef, SampleSet,
-    Section, Spread, TableCell, TableOptions, improvement_percent,
+    CellTest, Choice, Endings, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef,
+    SampleSet, Section, Spread, TableCell, TableOptions, improvement_percent,
 };
 use crate::lamp::{Metric, Setting, Split, Task};
 use crate::metrics::{Figure, ScoreSet, holm, paired_test};
-use crate::record::{Column, RunId, RunRecord, RunStatus, Training, Tuning};
+use crate::record::{Column, RunId, RunRecord, RunStatus, Totals, Training, Tuning};
 use crate::report::Method;
 use crate::report::method::{method_name, run_method_name, without_seed};
 use crate::report::published::{is_of_column, published_beside};
@@ -524,11 +524,28 @@ fn cell_of(members: &Members<'_>, metric: Metric) -> Option<TableCell> {
         n,
         failed: found.iter().map(|(run, _)| run.totals.failed).sum(),
         parse_failure_rate: Some(mean(&mut aggregates().map(|aggregate| aggregate.parse_failure_rate))),
+        endings: endings(&found.iter().map(|(run, _)| *run).collect::<Vec<_>>()),
         difference_percent: None,
         test: None,
         best: false,
         choice: members.choice.clone(),
         published: Vec::new(),
+    })
+}
+
+/// How the answers of runs ended whose model is behind an endpoint.
+fn endings(runs: &[&RunRecord]) -> Option<Endings> {
+    let served = |run: &&&RunRecord| run.spec.model.device == "endpoint";
+    let runs: Vec<&RunRecord> = runs.iter().filter(served).copied().collect();
+    let sum = |of: fn(&Totals) -> u64| runs.iter().map(|run| of(&run.totals)).sum::<u64>();
+    let cost = runs.iter().map(|run| run.cost()).sum::<Option<f64>>();
+    (!runs.is_empty()).then(|| Endings {
+        answers: sum(|totals| totals.done.saturating_sub(totals.failed)),
+        at_limit: sum(|totals| totals.at_limit),
+        filtered: sum(|totals| totals.filtered),
+        refused: sum(|totals| totals.refused),
+        empty: sum(|totals| totals.empty),
+        cost,
     })
 }
 

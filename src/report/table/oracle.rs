@@ -133,6 +133,7 @@ impl<'r> Oracle<'r> {
             n,
             failed: self.runs.first().map_or(0, |run| run.samples.saturating_sub(n as u64)),
             parse_failure_rate: None,
+            endings: None,
             difference_percent: None,
             test: None,
             best: false,

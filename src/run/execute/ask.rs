@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::board::Board;
+use super::budget::Budget;
 use super::prepare::{Item, Question, Work};
 use super::{Control, Phase, RunError, in_full};
 use crate::jobs::{CancelToken, Progress};
@@ -38,14 +39,18 @@ pub(super) struct Answered {
 pub(super) enum Stop {
     /// Canceled, or nobody stores any more.
     Told,
+    /// What the rest would cost is more than may be spent.
+    Spent(String),
     /// The model cannot answer any prompt.
     Fatal(Box<ModelError>),
     /// The model panicked and cannot be trusted any more.
     Panicked(RunError),
 }
 
+pub(super) type Open = (Prediction, Question);
+
 /// Answers that may not have reached the store when equal prompts were looked up there: the latest ones.
-struct Recent {
+pub(super) struct Recent {
     answers: HashMap<CacheKey, CachedAnswer>,
     order: VecDeque<CacheKey>,
     bytes: usize,
@@ -55,7 +60,11 @@ struct Recent {
 impl Recent {
     const MOST_BYTES: usize = 1 << 26;
 
-    fn put(&mut self, key: CacheKey, answer: CachedAnswer) {
+    pub(super) fn get(&self, key: &CacheKey) -> Option<&CachedAnswer> {
+        self.answers.get(key)
+    }
+
+    pub(super) fn put(&mut self, key: CacheKey, answer: CachedAnswer) {
         self.bytes += answer.raw.len();
         if self.answers.insert(key, answer).is_none() {
             self.order.push_back(key);
@@ -79,12 +88,13 @@ pub(super) struct Watch<'a> {
 /// Asks the model.
 pub(super) struct Asker<'a> {
     /// `None` where a rule has answered already.
-    generator: Option<&'a mut (dyn Generator + Send + 'static)>,
-    config: &'a GenerationConfig,
+    pub(super) generator: Option<&'a mut (dyn Generator + Send + 'static)>,
+    pub(super) config: &'a GenerationConfig,
     batch: usize,
-    watch: Watch<'a>,
+    pub(super) watch: Watch<'a>,
     out: SyncSender<Message>,
-    recent: Recent,
+    pub(super) recent: Recent,
+    pub(super) budget: Option<Budget>,
 }
 
 impl<'a> Asker<'a> {
@@ -96,17 +106,21 @@ impl<'a> Asker<'a> {
         watch: Watch<'a>,
         out: SyncSender<Message>,
         queue: usize,
+        budget: Option<Budget>,
     ) -> Self {
         let batch = batch.unwrap_or(BATCH).max(1);
         // As many as can be asked between a look into the store and the turn of what was looked up: the windows and messages
         // under way.
-        let most = 2048 + (queue + 2) * batch;
+        let most = 8192 + (queue + 2) * batch;
         let recent = Recent { answers: HashMap::new(), order: VecDeque::new(), bytes: 0, most };
-        Self { generator, config, batch, watch, out, recent }
+        Self { generator, config, batch, watch, out, recent, budget }
     }
 
     /// Answers window after window until there are no more.
     pub(super) fn run(mut self, windows: Receiver<Vec<Item>>, progress: &Progress) -> ControlFlow<Stop> {
+        if self.generator.as_ref().is_some_and(|generator| generator.answers_side_by_side()) {
+            return self.side_by_side(&windows, progress);
+        }
         let mut begun = false;
         loop {
             let items = match windows.recv_timeout(LOOK) {
@@ -114,11 +128,8 @@ impl<'a> Asker<'a> {
                 Err(RecvTimeoutError::Disconnected) => return ControlFlow::Continue(()),
                 Err(RecvTimeoutError::Timeout) => {
                     self.go_on()?;
-                    let reading = progress.read();
-                    if !begun && reading.total > 0 {
-                        self.watch
-                            .board
-                            .set_phase(Phase::Preparing { done: reading.done, total: reading.total });
+                    if !begun {
+                        self.show_preparing(progress);
                     }
                     continue;
                 }
@@ -128,6 +139,14 @@ impl<'a> Asker<'a> {
                 self.watch.board.set_phase(Phase::Answering);
             }
             self.window(items)?;
+        }
+    }
+
+    /// Shows how much is encoded before the first samples are ready.
+    pub(super) fn show_preparing(&self, progress: &Progress) {
+        let reading = progress.read();
+        if reading.total > 0 {
+            self.watch.board.set_phase(Phase::Preparing { done: reading.done, total: reading.total });
         }
     }
 
@@ -145,11 +164,11 @@ impl<'a> Asker<'a> {
         if self.watch.stop.is_canceled() { ControlFlow::Break(Stop::Told) } else { ControlFlow::Continue(()) }
     }
 
-    fn event(&self, kind: EventKind, text: String) -> ControlFlow<Stop> {
+    pub(super) fn event(&self, kind: EventKind, text: String) -> ControlFlow<Stop> {
         self.send(Message::Event(kind, text))
     }
 
-    fn send(&self, message: Message) -> ControlFlow<Stop> {
+    pub(super) fn send(&self, message: Message) -> ControlFlow<Stop> {
         match self.out.send(message) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(Stop::Told),
@@ -276,17 +295,7 @@ impl<'a> Asker<'a> {
         followers: &mut HashMap<CacheKey, Vec<(Prediction, Question)>>,
         answered: &mut Vec<Answered>,
     ) {
-        let finish = match generation.best().map(|best| best.finish) {
-            Some(FinishReason::Length) => Finish::Length,
-            Some(FinishReason::Stop) => Finish::Stop,
-            Some(FinishReason::EndOfSequence) | None => Finish::End,
-        };
-        let answer = CachedAnswer {
-            finish,
-            prompt_tokens: generation.prompt_tokens as u32,
-            new_tokens: generation.new_tokens() as u32,
-            raw: generation.text,
-        };
+        let answer = answer_of(generation);
         row.model_ms = model_ms;
         fill(&mut row, &answer);
         let Some(key) = question.key else {
@@ -301,38 +310,58 @@ impl<'a> Asker<'a> {
     }
 }
 
-fn fill(row: &mut Prediction, answer: &CachedAnswer) {
+/// What is kept of an answer.
+pub(super) fn answer_of(generation: Generation) -> CachedAnswer {
+    let finish = match generation.best().map(|best| best.finish) {
+        Some(FinishReason::Length) => Finish::Length,
+        Some(FinishReason::Stop) => Finish::Stop,
+        Some(FinishReason::ContentFilter) => Finish::ContentFilter,
+        Some(FinishReason::Refusal) => Finish::Refusal,
+        Some(FinishReason::EndOfSequence) | None => Finish::End,
+    };
+    CachedAnswer {
+        finish,
+        prompt_tokens: generation.prompt_tokens as u32,
+        new_tokens: generation.new_tokens() as u32,
+        estimated: generation.is_estimated(),
+        raw: generation.text,
+    }
+}
+
+pub(super) fn fill(row: &mut Prediction, answer: &CachedAnswer) {
     row.raw.clone_from(&answer.raw);
     row.finish = answer.finish;
     row.prompt_tokens = answer.prompt_tokens;
     row.new_tokens = answer.new_tokens;
+    row.estimated = answer.estimated;
 }
 
 /// A row with an answer that the model gave to an equal prompt.
-fn followed(mut row: Prediction, answer: &CachedAnswer) -> Answered {
+pub(super) fn followed(mut row: Prediction, answer: &CachedAnswer) -> Answered {
     fill(&mut row, answer);
     row.cached = true;
     Answered { row, keep: None }
 }
 
-fn failed(mut row: Prediction, error: &ModelError) -> Answered {
+pub(super) fn failed(mut row: Prediction, error: &ModelError) -> Answered {
     row.error = Some(in_full(error));
     Answered { row, keep: None }
 }
 
 /// Whether every prompt would fail in the same way.
-fn is_fatal(error: &ModelError) -> bool {
+pub(super) fn is_fatal(error: &ModelError) -> bool {
     match error {
         ModelError::GenerationSetting { .. } | ModelError::Device { .. } | ModelError::Precision { .. } => {
             true
         }
         ModelError::Gguf(error) => matches!(**error, GgufError::Beams { .. }),
+        ModelError::Endpoint(error) => error.is_for_all(),
         _ => false,
     }
 }
 
 /// A list in parts of at most `most`.
-fn chunks<T>(list: Vec<T>, most: usize) -> impl Iterator<Item = Vec<T>> {
+pub(super) fn chunks<T>(list: Vec<T>, most: usize) -> impl Iterator<Item = Vec<T>> {
     let mut rest = list.into_iter();
     std::iter::from_fn(move || {
         let part: Vec<T> = rest.by_ref().take(most).collect();

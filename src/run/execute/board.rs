@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Phase, RunProgress};
+use super::{EndpointProgress, Phase, RunProgress};
 use crate::jobs::Latest;
 use crate::lamp::{Metric, Task};
 use crate::metrics::LiveFigures;
+use crate::model::Traffic;
 use crate::record::{Prediction, RunId};
 
 /// The stretch of time over which rates are taken: long enough to hold batches of long and of short prompts.
@@ -48,6 +49,7 @@ impl<'a> Board<'a> {
             new_tokens_per_s: 0.0,
             eta: None,
             live: Vec::new(),
+            endpoint: None,
         };
         latest.set(progress.clone());
         let inner = Inner {
@@ -103,6 +105,13 @@ impl<'a> Board<'a> {
             inner.measure(now);
         }
         inner.progress.phase = phase;
+        self.show(&mut inner);
+    }
+
+    /// Shows the requests under way to an endpoint, and what the run has cost.
+    pub(super) fn set_traffic(&self, traffic: &Traffic, cost: Option<f64>) {
+        let mut inner = self.inner();
+        inner.progress.endpoint = Some(EndpointProgress { traffic: traffic.clone(), cost });
         self.show(&mut inner);
     }
 

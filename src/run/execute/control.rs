@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::jobs::{CancelToken, Latest};
 use crate::lamp::Metric;
+use crate::model::Traffic;
 use crate::record::RunId;
 
 /// Steers an executor and shows how far it is. Clones share everything, so that one may stay with a window.
@@ -86,10 +87,21 @@ pub struct RunProgress {
     pub eta: Option<Duration>,
     /// The benchmark's metrics over what is stored so far; those that only a whole run has (macro-F1) are there too.
     pub live: Vec<(Metric, f64)>,
+    /// The requests to an endpoint; `None` for models that compute here.
+    pub endpoint: Option<EndpointProgress>,
+}
+
+/// How a run stands with the endpoint that it asks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointProgress {
+    /// Its requests.
+    pub traffic: Traffic,
+    /// What the run has cost so far; `None` where no price is known.
+    pub cost: Option<f64>,
 }
 
 /// What an executor does beyond the cells' specs; none of it changes an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     /// So many samples that fail one after the other end a run.
     pub max_failures_in_a_row: usize,
@@ -97,10 +109,15 @@ pub struct Settings {
     pub retry_failed: bool,
     /// Whether answers of other runs of the same model are used for equal prompts.
     pub use_cache: bool,
+    /// What the runs of an experiment may cost together at an endpoint, in place of what the endpoint's settings say.
+    pub spending_limit: Option<f64>,
 }
+
+/// Equal settings are equal in every field; a limit is a number.
+impl Eq for Settings {}
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_failures_in_a_row: 10, retry_failed: false, use_cache: true }
+        Self { max_failures_in_a_row: 10, retry_failed: false, use_cache: true, spending_limit: None }
     }
 }

@@ -6,14 +6,17 @@
 
 mod ask;
 mod board;
+mod budget;
 mod control;
 mod error;
 mod prepare;
 mod prompts;
+mod side_by_side;
 mod storing;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,10 +28,11 @@ use sha2::{Digest, Sha256};
 
 use ask::{Asker, Stop, Watch};
 use board::Board;
+use budget::Budget;
 use prepare::{How, Preparer};
 use storing::Storing;
 
-pub use control::{Control, Phase, RunProgress, Settings};
+pub use control::{Control, EndpointProgress, Phase, RunProgress, Settings};
 pub use error::{RunError, in_full};
 pub use prompts::{AskedPrompt, prompts};
 
@@ -39,7 +43,7 @@ use crate::jobs::{CancelToken, Canceled, Progress};
 use crate::metrics::MeteorStages;
 use crate::model::{LoadOptions, LoadedModel, ModelError, load};
 use crate::prompt::PromptBuilder;
-use crate::record::{EventKind, RunRecord, RunStatus, Shard};
+use crate::record::{EventKind, Prices, RunId, RunRecord, RunStatus, Shard};
 use crate::retrieval::EncoderSource;
 use crate::store::Store;
 
@@ -66,6 +70,8 @@ enum Ended {
     Canceled,
     /// Too many samples failed, for this reason.
     Failed(String),
+    /// No more may be spent, as the reason says.
+    Spent(String),
 }
 
 impl<'a> Executor<'a> {
@@ -121,6 +127,9 @@ impl<'a> Executor<'a> {
             // Canceled too late to miss anything.
             Ok(Ended::Canceled) if self.is_complete(&record)? => self.conclude(&record, shard, &board, false),
             Ok(Ended::Canceled) => self.end(&record, RunStatus::Interrupted, None, "Interrupted"),
+            Ok(Ended::Spent(reason)) => {
+                self.end(&record, RunStatus::Interrupted, Some(&reason), &format!("Ended: {reason}"))
+            }
             Ok(Ended::Failed(reason)) => {
                 self.end(&record, RunStatus::Failed, Some(&reason), &format!("Ended: {reason}"))
             }
@@ -272,7 +281,11 @@ impl<'a> Executor<'a> {
             }
             (CellModel::Load { .. }, None) => return Err(Canceled.into()),
         };
+        let budget = self.budget(cell, record)?;
         let preparer = Preparer::new(cell, retriever, how, stop.clone(), progress.clone());
+        let side_by_side =
+            self.loaded.as_ref().is_some_and(|(_, model)| model.generator.answers_side_by_side());
+        let wait = if side_by_side { Duration::ZERO } else { storing::WAIT };
         let generator = self.loaded.as_mut().map(|(_, model)| &mut *model.generator);
         let (windows, to_ask) = sync_channel(WINDOWS);
         let (answered, to_store) = sync_channel(MESSAGES);
@@ -283,9 +296,10 @@ impl<'a> Executor<'a> {
             Watch { control, stop, board },
             answered,
             MESSAGES,
+            budget,
         );
         let storing =
-            Storing { store: &mut self.store, run: record.id, task, settings: self.settings, board };
+            Storing { store: &mut self.store, run: record.id, task, settings: self.settings, wait, board };
         let no_thread = |source| RunError::Threads { source };
         let (asked, prepared, stored) = thread::scope(|scope| {
             let preparing = thread::Builder::new()
@@ -319,6 +333,7 @@ impl<'a> Executor<'a> {
                 self.loaded = None;
                 return Err(error);
             }
+            ControlFlow::Break(Stop::Spent(reason)) => return Ok(Ended::Spent(reason)),
             ControlFlow::Break(Stop::Told) | ControlFlow::Continue(()) => {}
         }
         let trouble = prepared.map_err(|payload| RunError::of_panic("preparing samples", &*payload))?;
@@ -331,6 +346,38 @@ impl<'a> Executor<'a> {
             true => Ok(Ended::Canceled),
             false => Ok(Ended::Answered),
         }
+    }
+
+    /// What may be spent on a cell's run, where its model has a price; the store keeps the price.
+    fn budget(&mut self, cell: &Cell, record: &RunRecord) -> Result<Option<Budget>, RunError> {
+        let CellModel::Load { options: LoadOptions { endpoint: Some(endpoint), .. }, .. } = &cell.model
+        else {
+            return Ok(None);
+        };
+        let settings = &endpoint.settings;
+        if settings.price_in.is_none() && settings.price_out.is_none() {
+            return Ok(None);
+        }
+        let input = settings.price_in.unwrap_or_default();
+        let prices = Prices { input, output: settings.price_out.unwrap_or_default() };
+        self.store.set_prices(record.id, Some(prices))?;
+        let limit = self.settings.spending_limit.or(settings.spending_limit);
+        let reader = self.store.reader()?;
+        let cost = |run: &RunRecord| prices.cost(run.totals.asked_prompt_tokens, run.totals.asked_new_tokens);
+        let own = reader.run(record.id)?.as_ref().map_or(0.0, cost);
+        let mut spent = own;
+        if limit.is_some() {
+            let experiments = reader.experiments()?;
+            let with_this = experiments.iter().filter(|experiment| experiment.runs.contains(&record.id));
+            let together: HashSet<RunId> = with_this.flat_map(|experiment| experiment.runs.clone()).collect();
+            let same = |run: &&RunRecord| {
+                run.id != record.id
+                    && together.contains(&run.id)
+                    && run.spec.model.fingerprint == cell.spec.model.fingerprint
+            };
+            spent += reader.runs()?.iter().filter(same).map(cost).sum::<f64>();
+        }
+        Ok(Some(Budget::new(prices, limit, spent, own)))
     }
 
     /// Loads a cell's model unless it is there, and lets another go before.

@@ -16,7 +16,9 @@ use crate::store::{Store, StoreError};
 const TOGETHER: usize = 512;
 /// How long rows wait for others before they are stored: short enough that a kill loses next to nothing, long enough that a
 /// fast model does not wait for the disk.
-const WAIT: Duration = Duration::from_millis(100);
+pub(super) const WAIT: Duration = Duration::from_millis(100);
+/// The longest that rows wait while others come on and on.
+const LONGEST: Duration = Duration::from_millis(20);
 /// Failed samples that are told as events, beside those that end a run; all are told in their rows.
 const TOLD: usize = 20;
 
@@ -26,6 +28,8 @@ pub(super) struct Storing<'a> {
     pub run: RunId,
     pub task: Task,
     pub settings: Settings,
+    /// How long rows wait for others; not at all where each has its price.
+    pub wait: Duration,
     pub board: &'a Board<'a>,
 }
 
@@ -49,8 +53,10 @@ impl Storing<'_> {
         let mut scorer = Scorer::new(self.task, None);
         let mut next = Next::default();
         loop {
-            let wait = next.since.map_or(WAIT, |since| WAIT.saturating_sub(since.elapsed()));
-            match messages.recv_timeout(wait) {
+            let wait = next.since.map_or(WAIT, |since| self.wait.saturating_sub(since.elapsed()));
+            let message = messages.recv_timeout(wait);
+            let idle = matches!(message, Err(RecvTimeoutError::Timeout));
+            match message {
                 Ok(Message::Event(kind, text)) => self.store.log(Some(self.run), kind, &text)?,
                 Ok(Message::Rows(rows)) => {
                     for mut answered in rows {
@@ -67,7 +73,9 @@ impl Storing<'_> {
                     return Ok(None);
                 }
             }
-            let due = next.since.is_some_and(|since| since.elapsed() >= WAIT);
+            // Where rows wait for none, those that come while others are stored are stored together.
+            let longest = if idle { self.wait } else { self.wait.max(LONGEST) };
+            let due = next.since.is_some_and(|since| since.elapsed() >= longest);
             if due || next.rows.len() >= TOGETHER {
                 self.save(&mut next)?;
             }

@@ -21,6 +21,8 @@
 //! device = "cpu"                     # T5; so is precision: f32, bf16, int8
 //! precision = "int8"
 //! batch = 16                         # changes no answer
+//! # a model behind an endpoint: name = "endpoint:NAME" of a saved one, or with a table [models.endpoint]
+//! # (url, model, key = "env:NAME", concurrency, …: see model::endpoint::Endpoint)
 //! # GGUF: chat = true, system = "…", context = 4096, tokenizer_beside = true
 //! [models.generation]                # what differs from [generation]
 //! beams = 1
@@ -74,6 +76,7 @@ pub use problem::{Problem, ProblemKind, Problems};
 pub use skip::Skip;
 
 use crate::lamp::{Metric, Setting, Split, Task};
+use crate::model::endpoint::Endpoint;
 use crate::model::{DeviceChoice, EarlyStopping, GenerationConfig, Precision, Sampling};
 use crate::prompt::{Preset, PromptMode};
 use crate::record::Training;
@@ -158,7 +161,7 @@ impl DataSettings {
 /// A model and how it is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct ModelSettings {
-    /// A registered name, a path, `scripted:…` or `baseline:…`.
+    /// A registered name, a path, `endpoint:…`, `scripted:…` or `baseline:…`.
     pub name: String,
     /// How it came to its weights; as it was published if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,7 +178,7 @@ pub struct ModelSettings {
     /// Whether prompts are put into the model's chat template (GGUF).
     #[serde(skip_serializing_if = "is_false")]
     pub chat: bool,
-    /// What the chat template puts before the prompt (GGUF); with it, `chat` is meant.
+    /// What the chat template puts before the prompt (GGUF, endpoints); with it, `chat` is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
     /// Tokens of prompt and answer together (GGUF).
@@ -184,6 +187,9 @@ pub struct ModelSettings {
     /// Whether the `tokenizer.json` beside the file is read in place of its own vocabulary (GGUF).
     #[serde(skip_serializing_if = "is_false")]
     pub tokenizer_beside: bool,
+    /// Where the model is served and how it is asked; what is saved under the name if `None` and the name begins with `endpoint:`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Box<Endpoint>>,
     /// What differs from the experiment's generation.
     #[serde(skip_serializing_if = "GenerationSettings::is_empty")]
     pub generation: GenerationSettings,
@@ -452,6 +458,7 @@ impl Experiment {
         }
         for model in &mut self.models {
             there(&mut model.name);
+            model.endpoint.iter_mut().filter_map(|endpoint| endpoint.tokenizer.as_mut()).for_each(there);
         }
         self.skip.iter_mut().flat_map(|skip| &mut skip.models).for_each(there);
         match &mut self.prompt.template {

@@ -14,6 +14,7 @@ use super::{
     SamplingSettings, Templates, TuneSettings,
 };
 use crate::lamp::Task;
+use crate::model::endpoint::Endpoint;
 use crate::model::{EarlyStopping, GenerationConfig, Precision};
 use crate::prompt::PromptMode;
 use crate::record::Training;
@@ -165,6 +166,7 @@ fn model(section: Section<'_, '_>) -> ModelSettings {
         system: section.text("system"),
         context: section.count("context", 1, LONGEST),
         tokenizer_beside: section.flag("tokenizer_beside").unwrap_or_default(),
+        endpoint: section.made::<Endpoint>("endpoint").map(Box::new),
         generation: generation(section.section("generation")),
     };
     if section.lacks("name") {

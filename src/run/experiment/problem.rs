@@ -249,7 +249,7 @@ pub enum ProblemKind {
     },
     /// Several hypotheses for a model that follows one.
     #[error(
-        "{name} is a GGUF model and follows one hypothesis; write `beams = 1` under its own [models.generation]"
+        "{name} follows one hypothesis, as GGUF models and endpoints do; write `beams = 1` under its own [models.generation]"
     )]
     Beams {
         /// The model.

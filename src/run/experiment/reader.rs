@@ -203,6 +203,21 @@ impl<'r, 'd> Section<'r, 'd> {
         found
     }
 
+    /// What another room makes of the table under a key.
+    pub(super) fn made<T: serde::de::DeserializeOwned>(&self, key: &'static str) -> Option<T> {
+        self.asked.borrow_mut().push(key);
+        let value = self.table?.get(key)?;
+        if value.get_ref().as_table().is_none() {
+            self.wrong(&self.path.key(key), "a table", value.get_ref());
+            return None;
+        }
+        // Only its words: all that it shows would repeat the line, which may hold what nobody should read.
+        let refuse = |error: toml::de::Error| ProblemKind::Syntax(error.message().trim().replace('\n', "; "));
+        T::deserialize(toml::de::ValueDeserializer::from(value.clone()))
+            .map_err(|error| self.report(key, refuse(error)))
+            .ok()
+    }
+
     /// The table under a key; one without keys where there is none.
     pub(super) fn section(&self, key: &'static str) -> Section<'r, 'd> {
         let table = self.value(key).and_then(|value| match value {

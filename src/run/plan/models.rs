@@ -8,12 +8,14 @@ use sha2::{Digest, Sha256};
 
 use super::Planner;
 use crate::jobs::Canceled;
+use crate::model::endpoint::{self, EstimatingTokenizer};
 use crate::model::gguf::{GgufFile, GgufOptions, GgufTokenizer, PromptStyle};
 use crate::model::lora::{AdapterConfig, Collection, home, is_adapter};
 use crate::model::scripted::{self, CharacterTokenizer, Scripted};
 use crate::model::t5::T5Options;
 use crate::model::{
-    DeviceChoice, HfTokenizer, LoadOptions, ModelError, ModelKind, RECIPE, TextTokenizer, describe,
+    DeviceChoice, EndpointOptions, HfTokenizer, LoadOptions, ModelError, ModelKind, RECIPE, TextTokenizer,
+    describe, load_tokenizer,
 };
 use crate::record::{ModelSpec, Training};
 use crate::run::experiment::{GenerationSettings, KeyPath, ModelSettings, ProblemKind};
@@ -120,6 +122,11 @@ impl Planner<'_> {
             let training = settings.training.unwrap_or(Training::ZeroShot);
             return Ok(Some(planned(by_rule(training, name), model, Some(Arc::new(CharacterTokenizer)))));
         }
+        if name.starts_with(endpoint::PREFIX) || settings.endpoint.is_some() {
+            let Some((spec, load, tokenizer)) = self.served(settings, name, &path)? else { return Ok(None) };
+            let model = CellModel::Load { path: name.into(), options: load };
+            return Ok(Some(PlannedModel { greedy: true, ..planned(spec, model, Some(tokenizer)) }));
+        }
         let key = path.key("name");
         let Some(found) = self.told(&key, self.workplace.resolve(name))? else { return Ok(None) };
         let Some(description) = self.told(&key, describe(&found.path))? else { return Ok(None) };
@@ -190,6 +197,54 @@ impl Planner<'_> {
         }))
     }
 
+    /// A model behind an endpoint, by what the experiment says of it or what is saved under its name. Nothing is sent.
+    fn served(
+        &self,
+        settings: &ModelSettings,
+        name: &str,
+        path: &KeyPath,
+    ) -> Result<Option<(ModelSpec, LoadOptions, Arc<dyn TextTokenizer>)>, Canceled> {
+        let (key, inline) = match &settings.endpoint {
+            Some(endpoint) => (path.key("endpoint"), Ok((**endpoint).clone())),
+            None => (path.key("name"), self.workplace.registry().endpoints().find(name)),
+        };
+        let known = ["training", "generation", "system", "endpoint"];
+        self.refuse_other(settings, path, "endpoints", &known);
+        let Some(mut endpoint) = self.told(&key, inline.map_err(ModelError::from))? else { return Ok(None) };
+        endpoint.system = settings.system.clone().or(endpoint.system);
+        if self.told(&key, endpoint.validate().map_err(ModelError::from))?.is_none() {
+            return Ok(None);
+        }
+        let mut options = endpoint.spec();
+        let mut at = None;
+        let mut tokenizer: Arc<dyn TextTokenizer> = Arc::new(EstimatingTokenizer);
+        let mut counted = EstimatingTokenizer::NAME.to_owned();
+        if let Some(named) = &endpoint.tokenizer {
+            let key = key.key("tokenizer");
+            let file = match Path::new(named).is_file() {
+                true => Ok(named.into()),
+                false => self.workplace.resolve(named).map(|found| found.path),
+            };
+            let Some(file) = self.told(&key, file)? else { return Ok(None) };
+            let Some(loaded) = self.told(&key, load_tokenizer(&file))? else { return Ok(None) };
+            tokenizer = loaded;
+            counted = last_part(Path::new(named));
+            at = Some(file);
+        }
+        options.insert("tokenizer".into(), counted.into());
+        let spec = ModelSpec {
+            name: name.to_owned(),
+            fingerprint: hex::encode(Sha256::digest(Value::Object(endpoint.spec()).to_string())),
+            training: settings.training.unwrap_or(Training::ZeroShot),
+            device: endpoint::DEVICE.to_owned(),
+            precision: "as served".to_owned(),
+            options,
+        };
+        let served = Box::new(EndpointOptions { settings: endpoint, tokenizer: at });
+        let load = LoadOptions { endpoint: Some(served), ..LoadOptions::default() };
+        Ok(Some((spec, load, tokenizer)))
+    }
+
     /// What a run's spec tells of an adapter, or of one for each user: its base, its rank and weight, and the recipe that it was
     /// trained by, where it was here.
     fn of_adapter(&self, folder: &Path) -> Result<Map<String, Value>, ModelError> {
@@ -220,6 +275,7 @@ impl Planner<'_> {
             ("system", settings.system.is_some()),
             ("context", settings.context.is_some()),
             ("tokenizer_beside", settings.tokenizer_beside),
+            ("endpoint", settings.endpoint.is_some()),
             ("generation", !settings.generation.is_empty()),
         ] {
             if given && !known.contains(&key) {
@@ -274,7 +330,7 @@ impl ModelSettings {
             batch: self.batch.unwrap_or(T5Options::default().batch),
             threads,
         };
-        LoadOptions { gguf, t5 }
+        LoadOptions { endpoint: None, gguf, t5 }
     }
 }
 

@@ -362,6 +362,7 @@ fn the_best_of_a_grid_wins_and_ties_go_to_the_smaller_k_then_to_the_earlier_retr
         reason: None,
         samples: 5,
         totals: Totals::default(),
+        prices: None,
         created_ms: 0,
         finished_ms: None,
         active_ms: 0,

@@ -106,6 +106,7 @@ impl View for ExperimentView {
                 max_failures_in_a_row: self.kept.max_failures.max(1),
                 retry_failed: self.kept.retry_failed,
                 use_cache: self.kept.use_cache,
+                ..Settings::default()
             };
             if settings != cx.shared.runner.settings() {
                 cx.commands.push(Command::SetSeries(settings));

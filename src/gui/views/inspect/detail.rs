@@ -352,6 +352,8 @@ fn facts(run: &RunRecord, side: &Side) -> Vec<(&'static str, String)> {
             Finish::End => "the model ended it",
             Finish::Length => "at the limit of new tokens",
             Finish::Stop => "at a stop text",
+            Finish::ContentFilter => "a filter at the endpoint ended it",
+            Finish::Refusal => "the model refused",
         };
         facts.push(("Finish", finish.to_owned()));
     }

@@ -376,6 +376,8 @@ const fn finished(finish: FinishReason) -> &'static str {
         FinishReason::EndOfSequence => "ended by the model",
         FinishReason::Stop => "ended by a stop text",
         FinishReason::Length => "cut at the most new tokens",
+        FinishReason::ContentFilter => "kept back by a filter at the endpoint",
+        FinishReason::Refusal => "a refusal",
     }
 }
 

@@ -55,6 +55,7 @@ impl Runs {
             reason: None,
             samples: outputs.len() as u64,
             totals: Totals { done: outputs.len() as u64, failed, ..Totals::default() },
+            prices: None,
             created_ms: 0,
             finished_ms: None,
             active_ms: 0,

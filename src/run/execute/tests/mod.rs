@@ -49,7 +49,7 @@ impl Generator for Ruled {
             let text = (self.rule)(prompt.text)?;
             let tokens = CharacterTokenizer.encode(&text)?;
             let hypotheses = vec![Hypothesis { tokens, score: 0.0, finish: FinishReason::EndOfSequence }];
-            Ok(Generation { text, hypotheses, prompt_tokens: prompt.tokens.len() })
+            Ok(Generation { text, hypotheses, prompt_tokens: prompt.tokens.len(), counted: None })
         };
         prompts.iter().map(answer).collect()
     }
