@@ -230,7 +230,8 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
                 if !unparsed.is_empty() {
                     lines.push(format!("{}, outputs not parsed: {unparsed}.", place()));
                 }
-                let ended: [(&str, fn(&Endings) -> u64); 4] = [
+                type Count = fn(&Endings) -> u64;
+                let ended: [(&str, Count); 4] = [
                     ("answers ended at the limit of new tokens", |endings| endings.at_limit),
                     ("answers kept back by a filter", |endings| endings.filtered),
                     ("refusals", |endings| endings.refused),

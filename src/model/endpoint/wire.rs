@@ -263,7 +263,7 @@ pub(super) fn error(body: &[u8]) -> Option<ServerError> {
         return None;
     }
     let Ok(Value::Object(whole)) = serde_json::from_slice::<Value>(body) else { return None };
-    if whole.contains_key("choices") && !whole.get("error").is_some_and(|error| !error.is_null()) {
+    if whole.contains_key("choices") && whole.get("error").is_none_or(Value::is_null) {
         return None;
     }
     let found = match whole.get("error") {
@@ -285,8 +285,9 @@ pub(super) fn error(body: &[u8]) -> Option<ServerError> {
     };
     let sign = |key: &str| inner.get(key).map(|value| text(value).unwrap_or_else(|| value.to_string()));
     let signs: Vec<String> = ["code", "type"].into_iter().filter_map(sign).collect();
-    let numbers = ["code", "status", "status_code"].into_iter().filter_map(|key| inner.get(key)?.as_u64());
-    let status = numbers.filter(|number| (400..600).contains(number)).next().map(|number| number as u16);
+    let mut numbers =
+        ["code", "status", "status_code"].into_iter().filter_map(|key| inner.get(key)?.as_u64());
+    let status = numbers.find(|number| (400..600).contains(number)).map(|number| number as u16);
     Some(ServerError { message, signs: signs.join(" ").to_lowercase(), status })
 }
 

@@ -38,6 +38,9 @@ pub(super) struct PlannedModel {
     context: Option<usize>,
 }
 
+/// What a run has to know of a model behind an endpoint: how it is recorded, how it is loaded, and what counts its tokens.
+type Served = (ModelSpec, LoadOptions, Arc<dyn TextTokenizer>);
+
 impl PlannedModel {
     pub(super) const fn baseline(&self) -> Option<Baseline> {
         match &self.model {
@@ -203,7 +206,7 @@ impl Planner<'_> {
         settings: &ModelSettings,
         name: &str,
         path: &KeyPath,
-    ) -> Result<Option<(ModelSpec, LoadOptions, Arc<dyn TextTokenizer>)>, Canceled> {
+    ) -> Result<Option<Served>, Canceled> {
         let (key, inline) = match &settings.endpoint {
             Some(endpoint) => (path.key("endpoint"), Ok((**endpoint).clone())),
             None => (path.key("name"), self.workplace.registry().endpoints().find(name)),
