@@ -369,7 +369,7 @@ def describe(_options):
 
 def sbom(_options):
     OUT.mkdir(exist_ok=True)
-    run(*cargo_tool("cyclonedx"), "--format", "json", "--spec-version", "1.5", "--override-filename", "lamplight.cdx")
+    run(*cargo_tool("cyclonedx"), "--format", "json", "--spec-version", "1.5", "--target", "all", "--override-filename", "lamplight.cdx")
     made = ROOT / "lamplight.cdx.json"
     path = OUT / f"lamplight-{metadata.read()['VERSION']}.cdx.json"
     made.replace(path)
