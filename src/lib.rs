@@ -18,6 +18,7 @@
 //! - [`store`]: runs, kept in one file.
 //! - [`train`]: models fine-tuned.
 //! - [`report`]: stored runs to tables, comparisons and files.
+//! - [`version`]: which build this is.
 //! - [`whole_file`]: files that appear whole or not at all.
 //! - [`gui`]: all of it in a window.
 //! - [`cli`]: all of it from a terminal.
@@ -38,4 +39,5 @@ pub mod run;
 pub mod search;
 pub mod store;
 pub mod train;
+pub mod version;
 pub mod whole_file;

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lamp", &[]),
     ("jobs", &[]),
     ("whole_file", &[]),
+    ("version", &[]),
     ("fetch", &["jobs"]),
     ("dataset", &["lamp", "jobs", "fetch", "whole_file"]),
     ("metrics", &["lamp"]),
@@ -75,6 +76,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "run",
             "report",
             "train",
+            "version",
         ],
     ),
     (
@@ -95,6 +97,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "run",
             "report",
             "train",
+            "version",
         ],
     ),
 ];
@@ -122,6 +125,8 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("egui_extras", &["gui"]),
     ("rfd", &["gui"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),
 ];

@@ -182,6 +182,33 @@ fn a_damaged_file_is_told_with_line_and_key_and_opened_only_on_request() {
 }
 
 #[test]
+fn a_file_named_at_the_start_is_opened_and_what_was_not_saved_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("named.lamplight");
+    let text = "name = 'Named'\n[data]\npaths = 'x'\n[[models]]\nname = 'baseline:copy'\n";
+    std::fs::write(&file, text).unwrap();
+    let name = |window: &Window| window.harness.state().shared().experiment().name.clone();
+    let mut window = Window::over(window::places(folder.path()));
+    window.push(Command::OpenExperiment(file.clone()));
+    window.until("the file", |window| name(window) == "Named");
+    assert_eq!(window.harness.state().screen(), Screen::Experiment);
+    assert_eq!(window.harness.state().shared().draft.file(), Some(&file));
+    // Changed, and closed before it was saved: the next file does not take its place unasked.
+    let edited = window.harness.state().shared().edited(|experiment| experiment.name = "Dear".to_owned());
+    window.push(Command::Edit { what: "name", experiment: edited });
+    window.harness.step();
+    window.harness.state_mut().close();
+    drop(window);
+    let mut window = Window::over(window::places(folder.path()));
+    window.push(Command::OpenExperiment(file.clone()));
+    window.wait_for("are not saved");
+    assert_eq!(name(&window), "Dear");
+    window.click("Give them up");
+    window.until("the file", |window| name(window) == "Named");
+    assert!(!window.harness.state().shared().draft.is_changed());
+}
+
+#[test]
 fn new_from_sample_is_ready_to_start() {
     let mut window = Window::new();
     window.push(Command::Go(Screen::Experiment));

@@ -7,6 +7,7 @@ pub mod answers;
 mod chart;
 mod check;
 mod compare;
+mod completions;
 mod console;
 mod delete;
 mod devices;
@@ -19,6 +20,7 @@ mod generate;
 mod get;
 mod import_avocado;
 mod list;
+mod manual;
 mod merge;
 pub mod model_choice;
 pub mod models;
@@ -43,7 +45,8 @@ mod text;
 mod train;
 mod window;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -68,13 +71,13 @@ use crate::model::registry::RegistryError;
 use crate::report::compare::CompareError;
 use crate::report::files::FileError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
-use crate::run::{Places, RunError};
+use crate::run::{Places, RunError, experiment};
 use crate::search::SearchError;
 use crate::store::StoreError;
 
 /// Measures how well a language model uses a person's history, on the LaMP benchmark.
 #[derive(Debug, Parser)]
-#[command(name = "lamplight", version, propagate_version = true)]
+#[command(name = "lamplight", version, long_version = crate::version::WHOLE, propagate_version = true)]
 struct Cli {
     /// Print JSON for machines instead of text.
     #[arg(long, global = true, help_heading = "Output")]
@@ -129,6 +132,8 @@ enum Command {
     Embed(embed::Embed),
     /// Show and clear the vectors that dense retrievers have kept.
     Embeddings(embeddings::EmbeddingsArgs),
+    Completions(completions::CompletionsArgs),
+    Manual(manual::ManualArgs),
 }
 
 /// How a command that did its work ended.
@@ -344,14 +349,17 @@ impl From<ModelError> for CliError {
     }
 }
 
-/// What opens the window, since this room knows none.
-pub type OpenWindow = fn(Places) -> Result<(), Box<dyn std::error::Error>>;
+/// What opens the window, with an experiment's file where one is named, since this room knows none.
+pub type OpenWindow = fn(Places, Option<PathBuf>) -> Result<(), Box<dyn std::error::Error>>;
 
-/// Runs the command line and says how the program should end. Without any argument, the window is meant.
+/// Runs the command line and says how the program should end. Without any argument the window is meant, and with nothing but an
+/// experiment's file, the window with that file: so file managers start programs.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, open_window: OpenWindow) -> ExitCode {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    if arguments.len() < 2 {
-        arguments.push("window".into());
+    match arguments.as_slice() {
+        [] | [_] => arguments.push("window".into()),
+        [_, file] if is_experiment(file) => arguments.insert(1, "window".into()),
+        _ => {}
     }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -375,10 +383,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, open_window: OpenWindo
     }
 }
 
+/// Whether an argument is the name of an experiment's file; no command is called like one.
+fn is_experiment(argument: &OsStr) -> bool {
+    experiment::is_called_so(Path::new(argument)) && !argument.as_encoded_bytes().starts_with(b"-")
+}
+
 fn execute(command: Command, console: &Console, open_window: OpenWindow) -> Result<Outcome, CliError> {
     match command {
         Command::Window(arguments) => {
-            open_window(arguments.places()?).map_err(|error| CliError::Window(error.to_string()))?;
+            open_window(arguments.places()?, arguments.file()?)
+                .map_err(|error| CliError::Window(error.to_string()))?;
             Ok(Outcome::Done)
         }
         Command::Generate(generate) => generate.run(console),
@@ -411,5 +425,7 @@ fn execute(command: Command, console: &Console, open_window: OpenWindow) -> Resu
         Command::Compare(arguments) => compare::run(&arguments, console),
         Command::Export(arguments) => export::run(&arguments, console),
         Command::Chart(arguments) => chart::run(&arguments, console),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Manual(arguments) => manual::run(&arguments),
     }
 }

@@ -1,5 +1,6 @@
 //! `lamplight window`, and `lamplight` alone: everything by pointing and clicking.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -16,6 +17,9 @@ use crate::run::Places;
 /// Where there is no display, all other commands do the same work.
 #[derive(Debug, Args)]
 pub(super) struct WindowArgs {
+    /// An experiment's file to open in it (also `lamplight FILE`).
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Where indexes and unpacked files are kept; the system's cache folder by default.
     #[arg(long, env = "LAMPLIGHT_CACHE_DIR", hide_env_values = true, value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
@@ -31,6 +35,16 @@ pub(super) struct WindowArgs {
 }
 
 impl WindowArgs {
+    /// The experiment's file that is to be opened. What is wrong within it, the window tells.
+    pub(super) fn file(&self) -> Result<Option<PathBuf>, CliError> {
+        if let Some(file) = &self.file {
+            let unreadable =
+                |error| CliError::Window(format!("{} cannot be opened: {error}", file.display()));
+            File::open(file).map_err(unreadable)?;
+        }
+        Ok(self.file.clone())
+    }
+
     /// The places that are meant.
     pub(super) fn places(&self) -> Result<Places, CliError> {
         let given = |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());

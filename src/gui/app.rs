@@ -26,7 +26,7 @@ use super::views::welcome::WelcomeView;
 use super::views::{Cx, View};
 use super::{frame, theme};
 use crate::record::RunStatus;
-use crate::run::experiment::Source;
+use crate::run::experiment::{self, Source};
 use crate::run::{Experiment, Places};
 
 /// How long closing waits for what is at work.
@@ -130,7 +130,8 @@ impl App {
         let read = memory.draft.as_ref().map(|text| Experiment::draft_from_toml(text, "draft".as_ref()).0);
         let mut draft = read.unwrap_or_else(first_draft);
         draft.source = Source::default();
-        let mut shared = Shared::new(places, Draft::new(draft, memory.draft_file.clone()));
+        let draft = Draft::new(draft, memory.draft_file.clone()).left_changed(memory.draft_changed);
+        let mut shared = Shared::new(places, draft);
         shared.theme = memory.theme;
         shared.zoom = memory.zoom.clamp(0.5, 3.0);
         shared.threads = memory.threads;
@@ -197,8 +198,12 @@ impl App {
         self.frame.shortcuts(ctx, &self.shared, &mut self.commands);
         let dropped: Vec<_> =
             ctx.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect());
-        if !dropped.is_empty() {
-            self.commands.push(Command::OpenData(dropped));
+        match dropped.as_slice() {
+            [] => {}
+            [file] if experiment::is_called_so(file) => {
+                self.commands.push(Command::OpenExperiment(file.clone()))
+            }
+            _ => self.commands.push(Command::OpenData(dropped)),
         }
         self.remember(ctx);
         if !self.commands.is_empty() {
@@ -290,6 +295,10 @@ impl App {
                 self.shared.draft.redo();
             }
             Command::OpenDraft { experiment, file } => self.shared.draft = Draft::new(*experiment, file),
+            Command::OpenExperiment(path) => {
+                self.views.experiment.open(path);
+                self.screen = Screen::Experiment;
+            }
             Command::SavedDraft(path) => self.shared.draft.saved(path),
             Command::RunSample => {
                 self.shared.runner.enqueue("sample benchmark".to_owned(), Wanted::Sample);
@@ -414,6 +423,7 @@ impl App {
         memory.data.clone_from(&self.shared.data_paths);
         memory.draft = self.shared.experiment().to_toml().ok();
         memory.draft_file = self.shared.draft.file().cloned();
+        memory.draft_changed = self.shared.draft.is_changed();
         for screen in Screen::RAIL {
             self.views.get(screen).remember(memory);
         }

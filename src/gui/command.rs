@@ -223,6 +223,8 @@ pub enum Command {
         /// Its file.
         file: Option<PathBuf>,
     },
+    /// Reads an experiment's file to replace the draft by it, asking first where changes would be lost.
+    OpenExperiment(PathBuf),
     /// Says where the draft was saved.
     SavedDraft(PathBuf),
 

@@ -19,6 +19,8 @@ pub struct Draft {
     last: Option<(&'static str, Instant)>,
     file: Option<PathBuf>,
     saved: Experiment,
+    /// Whether it was not saved either when the window was closed before.
+    left_changed: bool,
     version: u64,
 }
 
@@ -32,8 +34,16 @@ impl Draft {
             redo: Vec::new(),
             last: None,
             file,
+            left_changed: false,
             version: 0,
         }
+    }
+
+    /// The same, remembered from a window that was closed before its changes were saved.
+    #[must_use]
+    pub const fn left_changed(mut self, changed: bool) -> Self {
+        self.left_changed = changed;
+        self
     }
 
     /// The experiment.
@@ -53,7 +63,7 @@ impl Draft {
 
     /// Whether it differs from its file.
     pub fn is_changed(&self) -> bool {
-        self.experiment != self.saved
+        self.left_changed || self.experiment != self.saved
     }
 
     /// What would be taken back.
@@ -107,6 +117,7 @@ impl Draft {
     pub fn saved(&mut self, file: PathBuf) {
         self.file = Some(file);
         self.saved = self.experiment.clone();
+        self.left_changed = false;
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use eframe::egui::{IconData, ViewportBuilder};
 
 use super::App;
+use super::command::Command;
 use super::memory::Memory;
 use crate::run::Places;
 
@@ -36,11 +38,22 @@ pub enum LaunchError {
 /// Whether a window was opened: panics before that are the reason why there is none, and told in a line.
 static OPENED: AtomicBool = AtomicBool::new(false);
 
-/// Opens the window and returns when it is closed.
+/// Opens the window, on an experiment's file if one is named, and returns when it is closed.
 ///
 /// # Errors
 /// There is no display, or nothing that draws.
-pub fn open(places: Places) -> Result<(), LaunchError> {
+pub fn open(places: Places, file: Option<PathBuf>) -> Result<(), LaunchError> {
+    let ended = run(places, file);
+    // Whoever clicked on an icon there sees no terminal.
+    #[cfg(windows)]
+    if let Err(error) = &ended {
+        let told = rfd::MessageDialog::new().set_level(rfd::MessageLevel::Error).set_title("Lamplight");
+        told.set_description(error.to_string()).show();
+    }
+    ended
+}
+
+fn run(places: Places, file: Option<PathBuf>) -> Result<(), LaunchError> {
     if let Some(reason) = no_display() {
         return Err(LaunchError::NoWindow { reason: reason.to_owned() });
     }
@@ -72,7 +85,11 @@ pub fn open(places: Places) -> Result<(), LaunchError> {
             options,
             Box::new(|creation| {
                 OPENED.store(true, Ordering::Release);
-                Ok(Box::new(App::new(&creation.egui_ctx, places, memory)))
+                let mut app = App::new(&creation.egui_ctx, places, memory);
+                if let Some(file) = file {
+                    app.push(Command::OpenExperiment(file));
+                }
+                Ok(Box::new(app))
             }),
         )
     }));

@@ -32,6 +32,8 @@ pub struct Memory {
     pub draft: Option<String>,
     /// The draft's file.
     pub draft_file: Option<PathBuf>,
+    /// Whether the draft was not saved as it is.
+    pub draft_changed: bool,
     /// What each screen remembers, by its name.
     pub screens: serde_json::Map<String, serde_json::Value>,
 }
@@ -48,6 +50,7 @@ impl Default for Memory {
             data: Vec::new(),
             draft: None,
             draft_file: None,
+            draft_changed: false,
             screens: serde_json::Map::new(),
         }
     }

@@ -25,5 +25,9 @@ pub mod trainings;
 pub mod views;
 mod words;
 
+/// How often the window looks at what is at work. Figures need no more; and where the processor draws, each frame is taken from the
+/// model that runs.
+const AT_WORK: std::time::Duration = std::time::Duration::from_millis(250);
+
 pub use app::App;
 pub use launch::{LaunchError, open};

@@ -211,7 +211,7 @@ impl Trainings {
             self.at_work = Some(start(queued, ctx, places, threads));
         }
         if self.at_work.is_some() {
-            ctx.request_repaint_after(Duration::from_millis(100));
+            ctx.request_repaint_after(super::AT_WORK);
         }
         if ended { self.ended.last() } else { None }
     }

@@ -201,9 +201,6 @@ pub fn legend(table: &ResultTable, best: &str) -> Vec<String> {
     lines
 }
 
-/// A way in which answers end, and how many did.
-type Ending = (&'static str, fn(&Endings) -> u64);
-
 /// What else is to be known: the table's notes, samples that failed and outputs that were no answers.
 pub fn remarks(table: &ResultTable) -> Vec<String> {
     let mut lines: Vec<String> = table.notes.iter().map(ToString::to_string).collect();
@@ -233,7 +230,8 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
                 if !unparsed.is_empty() {
                     lines.push(format!("{}, outputs not parsed: {unparsed}.", place()));
                 }
-                let ended: [Ending; 4] = [
+                type Count = fn(&Endings) -> u64;
+                let ended: [(&str, Count); 4] = [
                     ("answers ended at the limit of new tokens", |endings| endings.at_limit),
                     ("answers kept back by a filter", |endings| endings.filtered),
                     ("refusals", |endings| endings.refused),

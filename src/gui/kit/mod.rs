@@ -323,7 +323,7 @@ pub fn working(ui: &mut Ui, reading: &ProgressReading, words: &str) -> bool {
         canceled = quiet(ui, icons::X, "Cancel").clicked();
     });
     // Progress comes without being waited for.
-    ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
+    ui.ctx().request_repaint_after(super::AT_WORK);
     canceled
 }
 

@@ -324,7 +324,7 @@ impl Runner {
         }
         if let Some(active) = &mut self.active {
             active.take_trace();
-            ctx.request_repaint_after(Duration::from_millis(100));
+            ctx.request_repaint_after(super::AT_WORK);
         }
         if ended { self.finished.last() } else { None }
     }

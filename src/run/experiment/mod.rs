@@ -66,6 +66,7 @@ mod reader;
 pub mod skip;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -79,6 +80,15 @@ use crate::model::endpoint::Endpoint;
 use crate::model::{DeviceChoice, EarlyStopping, GenerationConfig, Precision, Sampling};
 use crate::prompt::{Preset, PromptMode};
 use crate::record::Training;
+
+/// How experiments' files end; any other file is read all the same.
+pub const EXTENSIONS: &[&str] = &["toml", "lamplight"];
+
+/// Whether a file is called as experiments are.
+pub fn is_called_so(file: &Path) -> bool {
+    let extension = file.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
 
 /// What is to be run. Plain data; whether it can be run is found by planning it.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]

@@ -38,7 +38,7 @@ pub(super) struct PlannedModel {
     context: Option<usize>,
 }
 
-/// A model behind an endpoint: what it is, how it is asked, and what counts its tokens.
+/// What a run has to know of a model behind an endpoint: how it is recorded, how it is loaded, and what counts its tokens.
 type Served = (ModelSpec, LoadOptions, Arc<dyn TextTokenizer>);
 
 impl PlannedModel {

@@ -11,12 +11,12 @@ use crate::gui::loadable::Trouble;
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, icons};
 use crate::jobs::Job;
-use crate::run::experiment::{Experiment, ProblemKind};
+use crate::run::experiment::{EXTENSIONS, Experiment, ProblemKind};
 use crate::run::{sample_experiment, sample_set};
 use crate::whole_file::WholeFile;
 
 /// How experiments' files are called.
-const FILTER: Option<(&str, &[&str])> = Some(("Experiment", &["toml"]));
+const FILTER: Option<(&str, &[&str])> = Some(("Experiment", EXTENSIONS));
 
 /// What is being done with files.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ pub(super) struct Files {
     damaged: Option<(PathBuf, Box<Experiment>, Vec<String>)>,
     /// What is to be done once the present draft may be given up.
     asked: Option<Wish>,
+    /// What was asked for from elsewhere.
+    asked_for: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,8 +48,18 @@ enum Done {
 }
 
 impl Files {
+    /// A file that is to be opened when nothing else is being done.
+    pub fn ask_for(&mut self, path: PathBuf) {
+        self.asked_for = Some(path);
+    }
+
     /// Takes what was read or written.
-    pub fn logic(&mut self, commands: &mut Vec<Command>) {
+    pub fn logic(&mut self, ctx: &egui::Context, shared: &Shared, commands: &mut Vec<Command>) {
+        if self.job.is_none()
+            && let Some(path) = self.asked_for.take()
+        {
+            self.wish(ctx, Wish::Open(path), shared, commands);
+        }
         let Some(outcome) = self.job.as_mut().and_then(Job::poll) else { return };
         self.job = None;
         match outcome.map_err(Trouble::from).and_then(|done| done) {
@@ -152,7 +164,7 @@ impl Files {
             let folder = directories::UserDirs::new()
                 .and_then(|folders| folders.document_dir().map(ToOwned::to_owned))
                 .or_else(|| directories::BaseDirs::new().map(|folders| folders.home_dir().to_owned()));
-            folder.unwrap_or_default().join(format!("{name}.toml"))
+            folder.unwrap_or_default().join(format!("{name}.lamplight.toml"))
         });
         self.save = Some(PathField::with(path.display().to_string()));
     }

@@ -10,6 +10,7 @@ mod measure;
 mod survey;
 mod ticks;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use eframe::egui::{self, Frame, Margin, Rect, ScrollArea, Stroke, Ui, UiBuilder};
@@ -91,6 +92,11 @@ impl ExperimentView {
     pub fn new(memory: &Memory) -> Self {
         Self { kept: memory.screen("experiment"), ..Self::default() }
     }
+
+    /// Opens an experiment's file.
+    pub fn open(&mut self, path: PathBuf) {
+        self.files.ask_for(path);
+    }
 }
 
 impl View for ExperimentView {
@@ -108,7 +114,7 @@ impl View for ExperimentView {
         } else {
             self.kept = Kept::of(cx.shared.runner.settings());
         }
-        self.files.logic(cx.commands);
+        self.files.logic(cx.ctx, cx.shared, cx.commands);
         self.measuring.logic();
         if !cx.shown {
             self.survey.poll();

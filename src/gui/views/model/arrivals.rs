@@ -242,7 +242,7 @@ pub(super) fn progressing(
         });
     });
     // Progress comes without being waited for.
-    ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
+    ui.ctx().request_repaint_after(crate::gui::AT_WORK);
     clicked
 }
 

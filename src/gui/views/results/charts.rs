@@ -171,7 +171,7 @@ impl Charts {
         if self.waits {
             // The picture before stays until then.
             kit::progress(ui, None, ui.available_width(), "Drawing the chart");
-            ui.ctx().request_repaint_after(Duration::from_millis(60));
+            ui.ctx().request_repaint_after(crate::gui::AT_WORK);
         } else {
             ui.allocate_exact_size(vec2(0.0, 6.0), Sense::hover());
         }

@@ -1,12 +1,13 @@
 //! The keys, and what the program is made of.
 
-use eframe::egui::{ScrollArea, Ui};
+use eframe::egui::{Label, ScrollArea, Ui};
 
 use crate::gui::command::Command;
 use crate::gui::frame::shortcuts;
 use crate::gui::kit;
 use crate::gui::theme::{self, icons};
 use crate::report::cite;
+use crate::version;
 
 const PACKAGES: &str = include_str!("../../../../resources/licenses/third_party.txt");
 const LETTERS: &str = include_str!("../../../../resources/fonts/OFL.txt");
@@ -19,7 +20,14 @@ pub(super) fn keys(ui: &mut Ui) {
 }
 
 pub(super) fn about(ui: &mut Ui, licenses_open: &mut bool, commands: &mut Vec<Command>) {
-    ui.label(theme::strong(concat!("Lamplight ", env!("CARGO_PKG_VERSION"))));
+    ui.label(theme::strong(format!("Lamplight {}", version::NUMBER)));
+    let build = format!(
+        "Built from commit {} for {}, features: {}",
+        version::COMMIT,
+        version::PLATFORM,
+        version::FEATURES
+    );
+    ui.add(Label::new(theme::caption(ui, build)).wrap().selectable(true));
     ui.label(theme::weak(
         ui,
         "Measures how well a language model uses a person\u{2019}s history, on the LaMP benchmark. Under the MIT or the Apache \
@@ -58,7 +66,7 @@ pub(super) fn about(ui: &mut Ui, licenses_open: &mut bool, commands: &mut Vec<Co
         [("Letters: Inter, SIL Open Font License", LETTERS), ("Icons: Phosphor, MIT license", ICONS)]
     {
         ui.collapsing(title, |ui| {
-            ui.add(eframe::egui::Label::new(theme::caption(ui, text)).wrap().selectable(true));
+            ui.add(Label::new(theme::caption(ui, text)).wrap().selectable(true));
         });
     }
 }

@@ -84,7 +84,7 @@ impl Browser {
             });
             let part = (reading.total > 0).then(|| reading.done as f32 / reading.total as f32);
             kit::progress(ui, part, ui.available_width(), words).on_hover_text(&*reading.step);
-            ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
+            ui.ctx().request_repaint_after(crate::gui::AT_WORK);
         } else if let Some(trouble) = self.index.trouble() {
             let canceled = trouble.0 == crate::jobs::Canceled.to_string();
             let (kind, text) = match canceled {
