@@ -316,7 +316,12 @@ fn shipped_experiments_are_sound() {
         }
     }
     names.sort();
-    assert_eq!(names, ["gguf.toml", "lamp-time.toml", "lamp-user.toml", "sample.toml"]);
+    let served =
+        ["llama-cpp.toml", "ollama.toml", "openai.toml", "slurm-array.toml", "vllm-ray.toml", "vllm.toml"];
+    let mut expected = ["gguf.toml", "lamp-time.toml", "lamp-user.toml", "sample.toml"].to_vec();
+    expected.extend(served);
+    expected.sort_unstable();
+    assert_eq!(names, expected);
 }
 
 #[test]
