@@ -115,13 +115,17 @@ def first_start(program, display, folder, out):
     took = until("the sample benchmark", lambda: all_done(program, folder, SAMPLE_RUNS))
     say(f"sample benchmark: all {SAMPLE_RUNS} runs done after another {took:.1f} s")
     time.sleep(3)
-    window.key("ctrl+7", wait=2)
+    window.key("ctrl+7", wait=8)
     window.picture(out / "journey-results.png")
     table = folder / "table of the window.csv"
-    window.command("Export the results", wait=1)
-    window.key("ctrl+a")
-    window.type(str(table))
-    window.key("Return")
+    # A table that is still being made cannot be written: a person would try again.
+    for _ in range(6):
+        window.command("Export the results", wait=1)
+        window.key("ctrl+a")
+        window.type(str(table))
+        window.key("Return", wait=8)
+        if table.exists():
+            break
     until("the exported table", table.exists, 60)
     time.sleep(1)
     window.picture(out / "journey-export.png")
