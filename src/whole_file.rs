@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what is written, and of no format.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +21,10 @@ impl WholeFile {
     /// # Errors
     /// A path without a file name, or a folder that cannot be written.
     pub fn create(path: &Path) -> io::Result<Self> {
+        Self::begin(path, &mut File::options())
+    }
+
+    fn begin(path: &Path, options: &mut OpenOptions) -> io::Result<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let mut partial_name = name.to_owned();
@@ -28,7 +32,10 @@ impl WholeFile {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         partial_name.push(format!(".partial-{}-{number}", std::process::id()));
         let partial = path.with_file_name(partial_name);
-        let out = Some(BufWriter::with_capacity(1 << 18, File::create(&partial)?));
+        let out = Some(BufWriter::with_capacity(
+            1 << 18,
+            options.write(true).create(true).truncate(true).open(&partial)?,
+        ));
         Ok(Self { out, partial, path: path.to_owned() })
     }
 
@@ -38,6 +45,19 @@ impl WholeFile {
     /// As [`WholeFile::create`] and [`WholeFile::finish`].
     pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = Self::create(path)?;
+        file.write_all(bytes)?;
+        file.finish()
+    }
+
+    /// Writes a whole file at once that nobody else on this machine may read, where the system has such files.
+    ///
+    /// # Errors
+    /// As [`WholeFile::put`].
+    pub fn put_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut options = File::options();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = Self::begin(path, &mut options)?;
         file.write_all(bytes)?;
         file.finish()
     }

@@ -22,6 +22,7 @@ use egui_kittest::kittest::Queryable as _;
 use fake_hub::{FakeHub, hash, small_bert, small_t5};
 use fault_server::{send, serve};
 use lamplight::gui::command::{Command, Screen};
+use lamplight::metrics::Parsing;
 use lamplight::model::registry::{Entry, Registry, Source};
 use lamplight::model::{DeviceChoice, Precision};
 use lamplight::record::Training;
@@ -319,6 +320,16 @@ fn generation_settings_are_checked_at_their_fields() {
     assert_eq!(draft(&window).generation.sampling, Some(expected));
     put(&mut window, "Temperature", "0");
     window.wait_for("This must be above 0");
+    // How answers are read: off for parity unless chosen.
+    assert_eq!(draft(&window).generation.answers, None);
+    window.wait("The whole text is the answer, or it is none.");
+    click_below(&mut window, "Chatty");
+    window.until("answers are read so", |window| draft(window).generation.answers == Some(Parsing::Chatty));
+    window.wait_for("The first label, the first number from 1 to 5");
+    click_below(&mut window, "Official");
+    window.until("the benchmark's own", |window| draft(window).generation.answers.is_none());
+    click_below(&mut window, "Chatty");
+    window.until("answers are read so", |window| draft(window).generation.answers == Some(Parsing::Chatty));
     // What another change undoes is shown as it is then.
     window.push(Command::Undo);
     window.harness.step();

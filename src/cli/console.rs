@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use crate::jobs::{CancelToken, Progress};
 use crate::run::in_full;
+
+/// Who may write to the terminal: a progress bar, or a question that waits for its answer.
+static TERMINAL: Mutex<()> = Mutex::new(());
 
 /// Where a command prints, and what may interrupt it.
 #[derive(Debug)]
@@ -123,6 +126,21 @@ impl Console {
         err.flush()
     }
 
+    /// Asks a question on a terminal and reads the answer without showing it. Progress bars wait meanwhile.
+    ///
+    /// # Errors
+    /// No terminal, or one that cannot be written or read.
+    pub fn ask_hidden(&self, question: &str) -> io::Result<String> {
+        let _mine = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
+        let terminal = ::console::Term::stderr();
+        if !terminal.is_term() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "there is no terminal to ask at"));
+        }
+        terminal.clear_line()?;
+        terminal.write_str(question)?;
+        terminal.read_secure_line()
+    }
+
     /// Asks a question on a terminal and says whether the answer was yes; elsewhere nobody agrees.
     ///
     /// # Errors
@@ -177,9 +195,11 @@ fn draw(progress: &Progress, finished: &CancelToken, unit: Unit) {
     std::thread::sleep(Duration::from_millis(200));
     while !finished.is_canceled() {
         let reading = progress.read();
+        let mine = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
         bar.set_message(reading.step.to_string());
         bar.set_length(reading.total);
         bar.set_position(reading.done);
+        drop(mine);
         std::thread::sleep(Duration::from_millis(100));
     }
     bar.finish_and_clear();

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value as Json, json};
 
+use super::keys::{self, KeyCommand};
 use super::model_choice::ModelsFolder;
 use super::text::{plain, safe, table};
 use super::{CliError, Console, Outcome};
@@ -18,6 +19,7 @@ Examples:
   lamplight endpoints add local --url http://localhost:8000/v1 --model meta-llama/Llama-3.1-8B-Instruct
   lamplight endpoints add gpt --url https://api.openai.com/v1 --model gpt-4o-mini --key env:OPENAI_API_KEY \\
       --price-in 0.15 --price-out 0.60 --spending-limit 5
+  lamplight endpoints key set keyring:openai
   lamplight endpoints test gpt
   lamplight run --data datasets/sample --task LaMP-3 --model endpoint:gpt --retriever bm25")]
 pub(super) struct EndpointsArgs {
@@ -45,6 +47,11 @@ enum Command {
         /// What it is asked.
         #[arg(long, default_value = "Answer with one word: what color is the sky on a clear day?")]
         prompt: String,
+    },
+    /// Keep and forget the keys that endpoints need.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
     },
     /// Remove a saved endpoint.
     Remove {
@@ -77,8 +84,8 @@ struct Add {
     /// The system's message before each prompt.
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
-    /// Where the key is, such as env:OPENAI_API_KEY; never the key itself.
-    #[arg(long, value_name = "env:NAME")]
+    /// Where the key is, such as env:OPENAI_API_KEY, keyring:openai or file:openai; never the key itself.
+    #[arg(long, value_name = "PLACE:NAME")]
     key: Option<String>,
     /// A header of each request, such as "api-key: env:AZURE_KEY"; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE")]
@@ -174,6 +181,7 @@ impl Add {
 pub(super) fn run(arguments: EndpointsArgs, console: &Console) -> Result<Outcome, CliError> {
     let saved = arguments.folder.registry()?.endpoints();
     match arguments.command {
+        Command::Key { command } => return keys::run(command, console),
         Command::Add(add) => {
             let (name, replace) = (add.name.clone(), add.replace);
             let endpoint = add.endpoint().map_err(ModelError::from)?;

@@ -84,6 +84,7 @@ pub(super) fn as_json(status: RunStatus, run: &RunRecord) -> Value {
     let mut value = json!(run);
     value["status"] = json!(status);
     value["cost"] = json!(run.cost());
+    value["parse_failure_rate"] = json!(run.parse_failure_rate());
     value
 }
 

@@ -19,6 +19,7 @@ mod export;
 mod generate;
 mod get;
 mod import_avocado;
+mod keys;
 mod list;
 mod manual;
 mod merge;
@@ -370,6 +371,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, open_window: OpenWindo
         }
     };
     let console = Console::new(cli.json, cli.quiet, !cli.no_color);
+    // The window asks in its own way, on a screen.
+    if !matches!(cli.command, Command::Window(_)) {
+        keys::ask_here(&console);
+    }
     match execute(cli.command, &console, open_window) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::DataHasErrors) => ExitCode::from(3),

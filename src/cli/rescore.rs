@@ -8,9 +8,11 @@ use super::score::load_wordnet;
 use super::store_choice::StoreChoice;
 use super::text::{plain, table};
 use super::{CliError, Console, Outcome, Unit};
-use crate::metrics::{Aggregate, Figure, MeteorStages};
+use crate::lamp::TaskKind;
+use crate::metrics::{Aggregate, Figure, MeteorStages, Parsing};
 use crate::record::RunRecord;
-use crate::run::{Rescored, rescore};
+use crate::report;
+use crate::run::{Rescored, reread, rescore};
 
 /// Parse and score the stored answers of runs again, with nothing generated.
 #[derive(Debug, Args)]
@@ -25,6 +27,10 @@ pub(super) struct RescoreArgs {
     /// WordNet's dictionary folder, so that METEOR compares synonyms; without it equal words and stems only, as runs do.
     #[arg(long, value_name = "DIR")]
     wordnet: Option<PathBuf>,
+    /// Read the answers in this way, official or chatty, and keep that as a run beside the first; with --all of every finished
+    /// run of a model.
+    #[arg(long, value_name = "HOW")]
+    answers: Option<Parsing>,
     #[command(flatten)]
     store: StoreChoice,
 }
@@ -34,14 +40,18 @@ pub(super) fn run(arguments: &RescoreArgs, console: &Console) -> Result<Outcome,
     let wordnet = arguments.wordnet.as_deref().map(load_wordnet).transpose()?;
     let reader = arguments.store.reader()?;
     let runs: Vec<RunRecord> = match arguments.all {
-        true => reader.runs()?,
+        true => reader.runs()?.into_iter().filter(|run| arguments.wants(run)).collect(),
         false => arguments.runs.iter().map(|run| reader.find(run)).collect::<Result<_, _>>()?,
     };
     let mut store = arguments.store.open()?;
     let mut all = Vec::with_capacity(runs.len());
     for run in &runs {
         let rescored = console.with_progress(Unit::Items, |progress| {
-            rescore(&mut store, run, wordnet.as_ref(), console.cancel(), progress)
+            let (wordnet, cancel) = (wordnet.as_ref(), console.cancel());
+            match arguments.answers {
+                None => rescore(&mut store, run, wordnet, cancel, progress),
+                Some(parsing) => reread(&mut store, run, parsing, wordnet, cancel, progress),
+            }
         })?;
         if !console.is_json() {
             console.print(&words(run, &rescored))?;
@@ -56,11 +66,26 @@ pub(super) fn run(arguments: &RescoreArgs, console: &Console) -> Result<Outcome,
     Ok(Outcome::Done)
 }
 
+impl RescoreArgs {
+    /// Whether `--all` means a run. Those that are read in the way asked for already, or that have no other, are left out, so
+    /// that doing it again does nothing anew.
+    fn wants(&self, run: &RunRecord) -> bool {
+        self.answers.is_none_or(|parsing| {
+            let whole = run.totals.done >= run.samples && run.spec.prompt.is_some();
+            whole && run.spec.reading().is_ok_and(|reading| reading != parsing)
+        })
+    }
+}
+
 fn words(run: &RunRecord, rescored: &Rescored) -> String {
     let spec = &run.spec;
     let Rescored { rows, answers_changed, scores_changed, failed, before, after, .. } = rescored;
+    let anew = match rescored.of {
+        Some(_) => format!("answers read anew, kept as run {}; against the first", rescored.run.0),
+        None => "answers scored anew;".to_owned(),
+    };
     let mut out = format!(
-        "Run {} ({}): {} {} {}, {}, {} k = {}\n  {rows} answers scored anew; {answers_changed} answers and {scores_changed} \
+        "Run {} ({}): {} {} {}, {}, {} k = {}\n  {rows} {anew} {answers_changed} answers and {scores_changed} \
          scores changed",
         run.id.0,
         run.short_key(),
@@ -79,10 +104,19 @@ fn words(run: &RunRecord, rescored: &Rescored) -> String {
         out.push_str("  The run is not done, so there are no figures yet.\n");
         return out;
     };
-    let rows = after.figures.iter().map(|figure| figure_row(figure, before.as_ref())).collect::<Vec<_>>();
+    let mut rows = after.figures.iter().map(|figure| figure_row(figure, before.as_ref())).collect::<Vec<_>>();
     if rows.is_empty() {
         out.push_str("  No sample has a reference, so there are no figures.\n");
         return out;
+    }
+    if spec.dataset.task.kind() != TaskKind::Generation {
+        let rate = |aggregate: &Aggregate| report::words::share(aggregate.parse_failure_rate);
+        let (now, old) = (rate(after), before.as_ref().map(rate));
+        let mut row = vec!["  Not parsed".to_owned(), now.clone(), String::new(), String::new()];
+        if let Some(old) = old.filter(|old| *old != now) {
+            (row[2], row[3]) = ("was".to_owned(), old);
+        }
+        rows.push(row);
     }
     out.push_str(&table(&rows, &[1, 3]));
     if after.meteor_stages == Some(MeteorStages::ExactStemSynonym) {

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::answers::{Answers, AnswersError};
 use super::{CliError, Console, Outcome};
-use crate::lamp::{Metric, Task};
+use crate::lamp::{Metric, Task, TaskKind};
 use crate::metrics::{
-    Aggregate, Bootstrap, MeteorStages, MetricsError, SACREBLEU_SIGNATURE, SampleScore, ScoreSet, Scorer,
-    WordNet, WordNetError,
+    Aggregate, Bootstrap, MeteorStages, MetricsError, Parsing, SACREBLEU_SIGNATURE, SampleScore, ScoreSet,
+    Scorer, WordNet, WordNetError,
 };
 use crate::report;
 use crate::report::submission::first_ids;
@@ -41,6 +41,9 @@ pub struct ScoreArgs {
     /// WordNet's dictionary folder, for METEOR's synonyms (default: WNSEARCHDIR, or the system's where it has one).
     #[arg(long, value_name = "DIR")]
     wordnet: Option<PathBuf>,
+    /// How outputs become answers: official, or chatty for models that talk around them.
+    #[arg(long, value_name = "HOW", default_value_t)]
+    answers: Parsing,
     /// Score the records that both sides have, instead of refusing sides that differ.
     #[arg(long)]
     common_only: bool,
@@ -181,10 +184,12 @@ pub fn run(args: &ScoreArgs, console: &Console) -> Result<Outcome, CliError> {
         });
         let signature = args.all_metrics.then_some(SACREBLEU_SIGNATURE);
         console.print_json(
-            &serde_json::json!({ "results": results, "bootstrap": bootstrap, "sacrebleu_signature": signature }),
+            &serde_json::json!({
+                "results": results, "answers": args.answers, "bootstrap": bootstrap, "sacrebleu_signature": signature
+            }),
         )?;
     } else if args.csv {
-        console.print(&csv_text(&results)?)?;
+        console.print(&csv_text(&results, args.answers)?)?;
     } else {
         console.print(&table(&results))?;
     }
@@ -318,7 +323,7 @@ fn score_task(
     let scores: Result<Vec<SampleScore>, CliError> = records
         .par_iter()
         .map_init(
-            || Scorer::new(task, wordnet),
+            || Scorer::new(task, wordnet).reading(args.answers),
             |scorer, [id, output, gold]| {
                 console.cancel().check()?;
                 let failed = |source| ScoreError::Sample { path: golds.path.clone(), id: id.clone(), source };
@@ -348,14 +353,22 @@ fn table(results: &[TaskResult]) -> String {
                 format!("{:.4}", figure.value),
                 interval.unwrap_or_else(|| "–".to_owned()),
                 aggregate.samples.to_string(),
-                aggregate.parse_failures.to_string(),
+                unparsed(aggregate),
             ]
         }));
     }
     super::text::table(&rows, &[2, 4, 5])
 }
 
-fn csv_text(results: &[TaskResult]) -> std::io::Result<String> {
+/// How many outputs are no answer of the task's kind, with their share; a dash where any text is one.
+fn unparsed(aggregate: &Aggregate) -> String {
+    match aggregate.task.kind() {
+        TaskKind::Generation => "–".to_owned(),
+        _ => format!("{} ({})", aggregate.parse_failures, report::words::share(aggregate.parse_failure_rate)),
+    }
+}
+
+fn csv_text(results: &[TaskResult], answers: Parsing) -> std::io::Result<String> {
     let mut csv = report::csv::writer(Vec::new());
     csv.write_record([
         "task",
@@ -368,6 +381,8 @@ fn csv_text(results: &[TaskResult]) -> std::io::Result<String> {
         "missing",
         "extra",
         "meteor_stages",
+        "parse_failure_rate",
+        "answers",
     ])?;
     for result in results {
         for figure in &result.aggregate.figures {
@@ -388,6 +403,8 @@ fn csv_text(results: &[TaskResult]) -> std::io::Result<String> {
                 &result.missing.to_string(),
                 &result.extra.to_string(),
                 stages,
+                &result.aggregate.parse_failure_rate.to_string(),
+                answers.id(),
             ])?;
         }
     }

@@ -14,6 +14,7 @@ use crate::lamp::Sample;
 use crate::metrics::ScoreSet;
 use crate::prompt::{Marked, Prompt, PromptStatus, Template};
 use crate::record::{Event, Prediction, RunRecord, RunSpec, RunStatus, Totals};
+use crate::report;
 use crate::store::Reader;
 
 /// The run has no prediction for a sample.
@@ -149,7 +150,11 @@ fn in_words(status: RunStatus, run: &RunRecord, experiments: &[&str]) -> String 
             settings.iter().map(|(name, value)| format!("{name} {}", value_words(value))).collect();
         rows.push(("Generation", plain(&words.join(", "))));
     }
-    rows.push(("Parsing", plain(parsing)));
+    let unparsed = run.parse_failure_rate().map(|rate| {
+        let rate = report::words::share(rate);
+        format!("; {rate} of the answers are none of the task's kind ({})", totals.unparsed)
+    });
+    rows.push(("Parsing", format!("{}{}", plain(parsing), unparsed.unwrap_or_default())));
     rows.push(("Program", plain(program)));
     if !experiments.is_empty() {
         rows.push(("Experiment", plain(&experiments.join(", "))));
@@ -165,7 +170,6 @@ fn in_words(status: RunStatus, run: &RunRecord, experiments: &[&str]) -> String 
         (totals.cached, "from kept answers"),
         (totals.fell_back, "fell back to the bare input"),
         (totals.input_cut, "with the end of the input cut off"),
-        (totals.unparsed, "with an answer that is none of the task's kind"),
     ] {
         if count > 0 {
             let _ = write!(samples, ", {count} {what}");

@@ -1,16 +1,61 @@
-//! Raw model text to an answer, by the official rules.
+//! Raw model text to an answer: by the official rules, or by those for models that talk around it.
 //!
-//! Texts are trimmed as Python's `strip` does; labels are compared with case; ratings are read as Python's `float`
-//! reads them and rounded to 32 bits. Knows tasks and their labels, nothing of scores.
+//! By the official ones texts are trimmed as Python's `strip` does; labels are compared with case; ratings are read as Python's
+//! `float` reads them and rounded to 32 bits. Knows tasks and their labels, nothing of scores.
 
+use std::fmt;
+use std::str::FromStr;
+
+use super::chatty;
 use crate::lamp::{Task, TaskKind, is_python_space, python_strip};
 
-/// How raw text becomes an answer. Only the official rules for now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// How raw text becomes an answer.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Parsing {
     /// The benchmark's own: the trimmed text is the answer, or it is none.
     #[default]
     Official,
+    /// For models that talk around their answer: the first label, the first number from 1 to 5, the first line; reasoning,
+    /// quotes and words such as `Answer:` left out.
+    Chatty,
+}
+
+impl Parsing {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Official, Self::Chatty];
+
+    /// The word for it, as files and specs have it.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Official => "official",
+            Self::Chatty => "chatty",
+        }
+    }
+}
+
+impl fmt::Display for Parsing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// A word that is no way to read answers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is no way to read answers that this program knows; it knows official and chatty")]
+pub struct UnknownParsing {
+    given: String,
+}
+
+impl FromStr for Parsing {
+    type Err = UnknownParsing;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|parsing| parsing.id() == text);
+        found.ok_or_else(|| UnknownParsing { given: text.chars().take(60).collect() })
+    }
 }
 
 /// What a task's answer came to.
@@ -40,9 +85,11 @@ impl Prediction {
     }
 }
 
-/// Parses a model's output, or a reference, for a task.
+/// Parses a model's output for a task. A reference is parsed by the official rules, whatever the outputs are.
 pub fn parse_answer(task: Task, raw: &str, parsing: Parsing) -> Prediction {
-    let Parsing::Official = parsing;
+    if parsing == Parsing::Chatty {
+        return chatty::read(task, raw);
+    }
     let text = python_strip(raw);
     let answer = match task.kind() {
         TaskKind::Classification => {
@@ -105,7 +152,7 @@ pub(super) fn is_decimal_digit(c: char) -> bool {
 }
 
 /// The value of a decimal digit of any script.
-fn decimal_digit(c: char) -> Option<u8> {
+pub(super) fn decimal_digit(c: char) -> Option<u8> {
     let code = u32::from(c);
     let zero = DIGIT_ZEROS[..DIGIT_ZEROS.partition_point(|&zero| zero <= code)].last()?;
     (code - zero < 10).then_some((code - zero) as u8)

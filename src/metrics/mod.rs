@@ -9,6 +9,7 @@ mod aggregate;
 mod answer;
 mod bleu;
 mod bootstrap;
+mod chatty;
 mod lcs;
 mod meteor;
 mod paired;
@@ -20,7 +21,7 @@ mod wordnet;
 mod words;
 
 pub use aggregate::{Aggregate, Figure, LiveFigures, ScoreSet};
-pub use answer::{Answer, Parsing, Prediction, farthest_rating, parse_answer, python_float};
+pub use answer::{Answer, Parsing, Prediction, UnknownParsing, farthest_rating, parse_answer, python_float};
 pub use bleu::{Bleu, BleuStats, SACREBLEU_SIGNATURE};
 pub use bootstrap::{Bootstrap, Interval};
 pub use meteor::{MeteorStages, meteor};

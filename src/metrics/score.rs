@@ -1,6 +1,6 @@
 //! One sample's score: everything that any aggregate needs of it, in a fixed number of numbers.
 
-use super::answer::{Answer, Parsing, farthest_rating, parse_answer};
+use super::answer::{Answer, Parsing, Prediction, farthest_rating, parse_answer};
 use super::bleu::BleuStats;
 use super::meteor::meteor;
 use super::rouge::{Prf, RougeScorer, RougeScores};
@@ -172,9 +172,20 @@ impl<'a> Scorer<'a> {
         Self { task, parsing: Parsing::Official, wordnet, rouge: RougeScorer::new(false) }
     }
 
+    /// The scorer with another way to read outputs; references are read by the official rules all the same.
+    #[must_use]
+    pub fn reading(self, parsing: Parsing) -> Self {
+        Self { parsing, ..self }
+    }
+
+    /// What an output comes to.
+    pub fn parse(&self, output: &str) -> Prediction {
+        parse_answer(self.task, output, self.parsing)
+    }
+
     /// Scores one raw output against its reference.
     pub fn score(&mut self, output: &str, reference: &str) -> Result<SampleScore, MetricsError> {
-        let prediction = parse_answer(self.task, output, self.parsing);
+        let prediction = self.parse(output);
         let reference = parse_answer(self.task, reference, Parsing::Official);
         match (prediction.answer, reference.answer) {
             (Answer::Label(predicted), Answer::Label(reference)) => {

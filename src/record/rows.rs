@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RunSpec;
-use crate::lamp::{Metric, Setting, Split, Task};
+use crate::lamp::{Metric, Setting, Split, Task, TaskKind};
 use crate::metrics::{Aggregate, SampleScore};
 
 /// A run's number in its store.
@@ -141,6 +141,14 @@ impl RunRecord {
     pub fn cost(&self) -> Option<f64> {
         let totals = &self.totals;
         Some(self.prices?.cost(totals.asked_prompt_tokens, totals.asked_new_tokens))
+    }
+
+    /// Share of the answers so far that are none of the task's kind, 0 to 1; `None` where any text is an answer, and where there
+    /// is none yet.
+    pub fn parse_failure_rate(&self) -> Option<f64> {
+        let answers = self.totals.done.saturating_sub(self.totals.failed);
+        let parses = self.spec.dataset.task.kind() != TaskKind::Generation;
+        (parses && answers > 0).then(|| self.totals.unparsed as f64 / answers as f64)
     }
 
     /// The first digits of the key, by which people name the run.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::lamp::{Setting, Split, Task};
+use crate::metrics::{Parsing, UnknownParsing};
 
 /// Everything that a run's answers depend on. Two runs with equal specs are the same run; a [`super::diff`] of two specs
 /// explains two scores.
@@ -25,7 +26,7 @@ pub struct RunSpec {
     pub prompt: Option<PromptSpec>,
     /// The generation config as the model room writes it; `None` for baselines.
     pub generation: Option<Value>,
-    /// How raw text becomes an answer: `official`.
+    /// How raw text becomes an answer: `official` or `chatty`; see [`RunSpec::reading`].
     pub parsing: String,
 }
 
@@ -137,6 +138,14 @@ impl RunSpec {
     /// A hash of the spec, 64 hexadecimal digits; the same wherever and whenever it is computed.
     pub fn key(&self) -> String {
         hex::encode(Sha256::digest(self.to_json()))
+    }
+
+    /// How raw text becomes an answer.
+    ///
+    /// # Errors
+    /// A way that only another version of this program knows.
+    pub fn reading(&self) -> Result<Parsing, UnknownParsing> {
+        self.parsing.parse()
     }
 
     /// The spec as the JSON from which [`RunSpec::key`] is computed and which is stored.
@@ -252,6 +261,19 @@ pub(crate) mod tests {
         assert_eq!(one.answers_key(), renamed.answers_key());
         other.prompt = None;
         assert_eq!(other.answers_key(), None);
+        // Another reading is another run of the same answers.
+        let chatty = RunSpec { parsing: Parsing::Chatty.id().into(), ..one.clone() };
+        assert_ne!(chatty.key(), one.key());
+        assert_eq!(chatty.answers_key(), one.answers_key());
+        assert_eq!((one.reading(), chatty.reading()), (Ok(Parsing::Official), Ok(Parsing::Chatty)));
+        let later = RunSpec { parsing: "oracular".into(), ..one };
+        assert!(later.reading().unwrap_err().to_string().contains("`oracular`"));
+    }
+
+    #[test]
+    fn stored_keys_stay_what_they_are() {
+        assert_eq!(spec().key(), "d90a8a9d1ac5dc13303927a9afcb4eb686b653429cf8d5cc998d76bf4110fa20");
+        assert!(spec().to_json().ends_with(r#""parsing":"official"}"#));
     }
 
     #[test]

@@ -242,6 +242,7 @@ impl<W: Write> SampleLines<W> {
             "finish",
             "prompt_tokens",
             "new_tokens",
+            "tokens_estimated",
             "model_ms",
             "cached",
             "fell_back",
@@ -254,7 +255,8 @@ impl<W: Write> SampleLines<W> {
         Ok(Self { csv, metrics: metrics.to_vec(), prompts })
     }
 
-    /// Adds one prediction of a run. Retrieved ids and scores are JSON arrays, best first; a failed sample has no scores and
+    /// Adds one prediction of a run. Numbers of tokens are estimated (four bytes a token) where an endpoint did not count them.
+    /// Retrieved ids and scores are JSON arrays, best first; a failed sample has no scores and
     /// its error.
     ///
     /// # Errors
@@ -290,6 +292,7 @@ impl<W: Write> SampleLines<W> {
             prediction.finish.id().to_owned(),
             prediction.prompt_tokens.to_string(),
             prediction.new_tokens.to_string(),
+            prediction.estimated.to_string(),
             prediction.model_ms.to_string(),
             prediction.cached.to_string(),
             prediction.fell_back.to_string(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{CellTest, Endings, ResultTable, Row, TableCell};
-use crate::lamp::{Metric, PublishedFigure, TaskKind};
+use crate::lamp::{Metric, PublishedFigure, Task, TaskKind};
 
 /// A figure by a metric: three decimals; one for sacreBLEU, which goes to 100.
 pub fn figure(metric: Metric, value: f64) -> String {
@@ -25,6 +25,16 @@ pub fn difference(metric: Metric, value: f64) -> String {
         Metric::SacreBleu => format!("{value:+.1}"),
         _ => format!("{value:+.3}"),
     })
+}
+
+/// A share of 0 to 1 in percent, with one decimal.
+pub fn share(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// The share of a cell's outputs that are no answer of the task's kind, where not any text is one.
+pub fn unparsed(task: Task, cell: &TableCell) -> Option<String> {
+    cell.parse_failure_rate.filter(|_| task.kind() != TaskKind::Generation).map(share)
 }
 
 /// A p-value: three decimals, `< 0.001` below that.
@@ -206,6 +216,7 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
     let mut lines: Vec<String> = table.notes.iter().map(ToString::to_string).collect();
     for section in &table.sections {
         for block in &section.blocks {
+            let mut all_parsed = Vec::new();
             // Each metric of a task tells the same.
             for row in block.rows.iter().filter(|row| row.metric == row.task.primary_metric()) {
                 let place = || {
@@ -223,11 +234,15 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
                 if !failed.is_empty() {
                     lines.push(format!("{}, failed samples (in no figure): {failed}.", place()));
                 }
-                let unparsed = of_cells(&|cell| {
-                    let rate = cell.parse_failure_rate.filter(|rate| *rate > 0.0)?;
-                    Some(format!("{:.1} %", rate * 100.0))
-                });
-                if !unparsed.is_empty() {
+                let unparsed = of_cells(&|cell| unparsed(row.task, cell));
+                if row
+                    .cells
+                    .iter()
+                    .flatten()
+                    .all(|cell| cell.parse_failure_rate.is_none_or(|rate| rate == 0.0))
+                {
+                    all_parsed.extend((!unparsed.is_empty()).then(|| row.task_label()));
+                } else if !unparsed.is_empty() {
                     lines.push(format!("{}, outputs not parsed: {unparsed}.", place()));
                 }
                 type Count = fn(&Endings) -> u64;
@@ -240,10 +255,7 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
                 for (what, count) in ended {
                     let rates = of_cells(&|cell| {
                         let endings = cell.endings.as_ref().filter(|endings| count(endings) > 0)?;
-                        Some(format!(
-                            "{:.1} %",
-                            100.0 * count(endings) as f64 / endings.answers.max(1) as f64
-                        ))
+                        Some(share(count(endings) as f64 / endings.answers.max(1) as f64))
                     });
                     if !rates.is_empty() {
                         lines.push(format!("{}, {what}: {rates}.", place()));
@@ -253,6 +265,17 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
                 if !costs.is_empty() {
                     lines.push(format!("{}, cost: {costs}.", place()));
                 }
+            }
+            // The rate is told where it is nothing, too: in one line.
+            if !all_parsed.is_empty() {
+                lines.push(format!(
+                    "{} setting, {} split, {}, outputs not parsed: {} in {}.",
+                    section.setting,
+                    section.split,
+                    block.model.label(),
+                    share(0.0),
+                    all_parsed.join(", ")
+                ));
             }
         }
     }

@@ -33,7 +33,7 @@ pub use experiment::Experiment;
 pub use full_text::{FullText, FullTextError, IndexNote};
 pub use places::Places;
 pub use plan::{Plan, PlanError, plan, plan_draft, survey};
-pub use rescore::{Rescored, rescore};
+pub use rescore::{Rescored, reread, rescore};
 pub use sample::{sample_experiment, sample_set};
 pub use scoring::finish;
 pub use series::{keep, run_series};

@@ -2,18 +2,17 @@
 //! runs that are scored anew.
 
 use super::RunError;
-use crate::lamp::Task;
 use crate::metrics::Aggregate;
-use crate::metrics::{Bootstrap, MeteorStages, Parsing, SampleScore, ScoreSet, Scorer, parse_answer};
+use crate::metrics::{Bootstrap, MeteorStages, SampleScore, ScoreSet, Scorer};
 use crate::record::{Column, Prediction, RunRecord};
 use crate::store::Store;
 
 /// Parses a row's raw text and scores it against its reference. A reference that is no answer itself makes the row a failed one.
-pub(super) fn score(task: Task, scorer: &mut Scorer<'_>, row: &mut Prediction) {
+pub(super) fn score(scorer: &mut Scorer<'_>, row: &mut Prediction) {
     if row.error.is_some() {
         return;
     }
-    let parsed = parse_answer(task, &row.raw, Parsing::Official);
+    let parsed = scorer.parse(&row.raw);
     row.parsed = parsed.parsed();
     row.answer = parsed.text;
     match row.reference.as_deref().map(|reference| scorer.score(&row.raw, reference)) {

@@ -7,6 +7,7 @@ use clap::Args;
 use super::RunCommandError;
 use crate::cli::model_choice::PrecisionName;
 use crate::lamp::{Setting, Split, Task};
+use crate::metrics::Parsing;
 use crate::model::DeviceChoice;
 use crate::prompt::PromptMode;
 use crate::run::experiment::{
@@ -76,6 +77,9 @@ pub(super) struct Quick {
     /// The most new tokens [default: 128].
     #[arg(long, value_name = "N", requires = "data")]
     max_new_tokens: Option<usize>,
+    /// How text becomes an answer: official, or chatty for models that talk around it [default: official].
+    #[arg(long, value_name = "HOW", requires = "data")]
+    answers: Option<Parsing>,
 }
 
 fn mode(text: &str) -> Result<PromptMode, &'static str> {
@@ -127,6 +131,7 @@ impl Quick {
             generation: GenerationSettings {
                 beams: self.beams,
                 max_new_tokens: self.max_new_tokens,
+                answers: self.answers,
                 ..GenerationSettings::default()
             },
             ..Experiment::default()

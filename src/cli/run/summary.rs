@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::text::{plain, table};
 use crate::lamp::Metric;
 use crate::record::{RunRecord, RunSpec, RunStatus, Tuning};
+use crate::report;
 use crate::run::experiment::Experiment;
 use crate::run::series::Outcome;
 use crate::run::{Plan, in_full};
@@ -64,13 +65,14 @@ pub(super) fn in_words(experiment: &Experiment, outcome: &Outcome, store: &Path)
             plain(&retriever(&run.spec)),
             format!("{}/{}", run.totals.done, run.samples),
             if run.status == RunStatus::Done { figures(run, &experiment.metrics) } else { String::new() },
+            run.parse_failure_rate().map_or_else(|| "–".to_owned(), report::words::share),
             state,
         ]);
     }
     if !rows.is_empty() {
-        let head = ["Run", "Data", "Model", "Retriever", "Samples", "Figures", ""];
+        let head = ["Run", "Data", "Model", "Retriever", "Samples", "Figures", "Not parsed", ""];
         rows.insert(0, head.map(str::to_owned).to_vec());
-        text.push_str(&table(&rows, &[0, 4]));
+        text.push_str(&table(&rows, &[0, 4, 6]));
     }
     for tuning in &outcome.tunings {
         text.push_str(&plain(&tuned(tuning)));
@@ -174,6 +176,7 @@ pub(super) fn run_json(run: &RunRecord) -> Value {
     row.insert("done".into(), run.totals.done.into());
     row.insert("failed".into(), run.totals.failed.into());
     row.insert("cached".into(), run.totals.cached.into());
+    row.insert("parse_failure_rate".into(), run.parse_failure_rate().into());
     row.insert("figures".into(), figures.into());
     Value::Object(row)
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::KeyError;
+
 /// Why an endpoint could not be used; each names it and says what to do. What a server said is cut to a few hundred characters and
 /// holds no key.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +26,9 @@ pub enum EndpointError {
     },
     /// A key where only the place of a key may stand.
     #[error(
-        "a key is never written down: put it into a variable of the environment and write `env:NAME`, such as \
-         `env:OPENAI_API_KEY`"
+        "a key is never written down: write where it is, as `env:NAME` (a variable of the environment, such as \
+         `env:OPENAI_API_KEY`), `keyring:NAME` (the system's keyring) or `file:NAME` (a file under a passphrase); \
+         `lamplight endpoints key set keyring:NAME` puts it there"
     )]
     PlainKey,
     /// The variable that should hold the key does not.
@@ -36,6 +39,17 @@ pub enum EndpointError {
         /// The variable.
         variable: String,
     },
+    /// The key cannot be had from where it is kept.
+    #[error("the endpoint {endpoint} wants a key: {source}")]
+    Key {
+        /// The endpoint.
+        endpoint: String,
+        /// Why.
+        source: Box<KeyError>,
+    },
+    /// A key cannot be kept or forgotten.
+    #[error(transparent)]
+    Keeping(#[from] KeyError),
     /// A key or header that cannot be sent.
     #[error(
         "the endpoint {endpoint} cannot be asked with the header {header}: its value has characters that headers cannot have"

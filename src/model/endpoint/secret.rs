@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::EndpointError;
+use super::{EndpointError, KeyPlace};
 
 /// What nobody but the server may read. It has no [`fmt::Display`] and is never serialized.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,24 +37,77 @@ impl fmt::Debug for Secret {
 }
 
 /// Where a key is found; never the key itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyRef {
     /// In a variable of the environment, written `env:NAME`.
     Environment(String),
+    /// In the system's keyring, written `keyring:NAME`.
+    Keyring(String),
+    /// In the file that a passphrase seals, written `file:NAME`.
+    File(String),
 }
 
 impl KeyRef {
-    /// Fetches the key.
+    /// The longest name of a key. What services give as keys is longer.
+    const LONGEST: usize = 40;
+
+    /// A key of that name in that place.
     ///
     /// # Errors
-    /// [`EndpointError::NoKey`] where nothing is there.
-    pub fn look_up(&self, endpoint: &str) -> Result<Secret, EndpointError> {
-        let Self::Environment(variable) = self;
-        let missing = || EndpointError::NoKey { endpoint: endpoint.to_owned(), variable: variable.clone() };
-        let found = std::env::var(variable).map_err(|_| missing())?;
-        let secret = Secret::new(found);
-        if secret.expose().is_empty() { Err(missing()) } else { Ok(secret) }
+    /// [`EndpointError::PlainKey`] for what can be no name, or may be a key in its place.
+    pub fn new(place: KeyPlace, name: &str) -> Result<Self, EndpointError> {
+        let environment = place == KeyPlace::Environment;
+        let good = |char: char| {
+            char.is_ascii_alphanumeric() || char == '_' || (!environment && matches!(char, '-' | '.'))
+        };
+        let long = !environment && name.len() > Self::LONGEST;
+        if name.is_empty() || !name.chars().all(good) || (!environment && (long || is_like_a_key(name))) {
+            return Err(EndpointError::PlainKey);
+        }
+        Ok(match place {
+            KeyPlace::Environment => Self::Environment(name.to_owned()),
+            KeyPlace::Keyring => Self::Keyring(name.to_owned()),
+            KeyPlace::File => Self::File(name.to_owned()),
+        })
     }
+
+    /// Where it is.
+    pub const fn place(&self) -> KeyPlace {
+        match self {
+            Self::Environment(_) => KeyPlace::Environment,
+            Self::Keyring(_) => KeyPlace::Keyring,
+            Self::File(_) => KeyPlace::File,
+        }
+    }
+
+    /// What it is called there.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Environment(name) | Self::Keyring(name) | Self::File(name) => name,
+        }
+    }
+
+    /// Fetches the key for an endpoint. A keyring or sealed file may ask a person first.
+    ///
+    /// # Errors
+    /// [`EndpointError::NoKey`] where nothing is in the environment, [`EndpointError::Key`] for what another place says.
+    pub fn look_up(&self, endpoint: &str) -> Result<Secret, EndpointError> {
+        let found = self.fetch().map_err(|source| EndpointError::Key {
+            endpoint: endpoint.to_owned(),
+            source: Box::new(source),
+        })?;
+        found.filter(|secret| !secret.expose().is_empty()).ok_or_else(|| EndpointError::NoKey {
+            endpoint: endpoint.to_owned(),
+            variable: self.name().to_owned(),
+        })
+    }
+}
+
+/// Whether a name begins as the keys of well-known services do.
+fn is_like_a_key(name: &str) -> bool {
+    ["sk-", "sk_", "pk-", "rk-", "hf_", "gsk_", "xai-", "AIza", "ghp_"]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 impl FromStr for KeyRef {
@@ -62,19 +115,16 @@ impl FromStr for KeyRef {
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         // What was given may be the key itself, so it is not repeated.
-        let variable = text.strip_prefix("env:").ok_or(EndpointError::PlainKey)?;
-        let good = |char: char| char.is_ascii_alphanumeric() || char == '_';
-        if variable.is_empty() || !variable.chars().all(good) {
-            return Err(EndpointError::PlainKey);
-        }
-        Ok(Self::Environment(variable.to_owned()))
+        let (place, name) = text.split_once(':').ok_or(EndpointError::PlainKey)?;
+        let place =
+            KeyPlace::ALL.into_iter().find(|known| known.id() == place).ok_or(EndpointError::PlainKey)?;
+        Self::new(place, name)
     }
 }
 
 impl fmt::Display for KeyRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Environment(variable) = self;
-        write!(f, "env:{variable}")
+        write!(f, "{}:{}", self.place().id(), self.name())
     }
 }
 
@@ -105,7 +155,20 @@ mod tests {
     #[test]
     fn a_key_in_the_place_of_its_name_is_refused_and_not_repeated() {
         assert_eq!("env:OPENAI_API_KEY".parse::<KeyRef>().unwrap().to_string(), "env:OPENAI_API_KEY");
-        for bad in ["sk-12345678", "env:", "env:sk-12345678"] {
+        for good in ["keyring:open-ai.2", "file:gpt_4"] {
+            assert_eq!(good.parse::<KeyRef>().unwrap().to_string(), good);
+        }
+        let long = format!("keyring:{}12345678", "x".repeat(33));
+        for bad in [
+            "sk-12345678",
+            "env:",
+            "file:",
+            "env:sk-12345678",
+            "keyring:sk-12345678",
+            "file:a/12345678",
+            "store:12345678",
+            &long,
+        ] {
             let said = bad.parse::<KeyRef>().unwrap_err().to_string();
             assert!(said.contains("env:") && !said.contains("12345678"), "{said}");
         }

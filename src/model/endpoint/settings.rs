@@ -8,7 +8,7 @@ use reqwest::Url;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Map;
 
-use super::{EndpointError, KeyRef};
+use super::{EndpointError, KeyPlace, KeyRef};
 
 /// Which of a server's ways of answering is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ impl Kind {
 pub enum Value {
     /// As it is.
     Text(String),
-    /// In the environment, written `env:NAME`.
+    /// Where keys are, written `env:NAME`, `keyring:NAME` or `file:NAME`.
     Key(KeyRef),
 }
 
@@ -53,7 +53,11 @@ impl std::str::FromStr for Value {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        if text.starts_with("env:") { text.parse().map(Self::Key) } else { Ok(Self::Text(text.to_owned())) }
+        let place = text.split_once(':').and_then(|(start, rest)| {
+            // An address of a file is a text.
+            KeyPlace::ALL.into_iter().find(|place| place.id() == start && !rest.starts_with('/'))
+        });
+        if place.is_some() { text.parse().map(Self::Key) } else { Ok(Self::Text(text.to_owned())) }
     }
 }
 
@@ -77,7 +81,7 @@ impl<'de> Deserialize<'de> for Value {
 /// model = "meta-llama/Llama-3.1-70B-Instruct"
 /// kind = "chat"                    # or completions
 /// system = "Answer briefly."
-/// key = "env:OPENAI_API_KEY"       # where the key is; the key itself is never written down
+/// key = "env:OPENAI_API_KEY"       # or keyring:NAME, file:NAME; the key itself is never written down
 /// concurrency = 256                # requests under way at most
 /// requests_per_minute = 10000
 /// tokens_per_minute = 2000000

@@ -2,6 +2,7 @@
 
 use crate::dataset::DatasetError;
 use crate::jobs::Canceled;
+use crate::metrics::UnknownParsing;
 use crate::model::ModelError;
 use crate::prompt::PromptError;
 use crate::retrieval::BuildError;
@@ -28,6 +29,9 @@ pub enum RunError {
     /// No prompt can be made by the template and its limits.
     #[error(transparent)]
     Prompt(#[from] PromptError),
+    /// The run's answers are read in a way that this program does not know.
+    #[error(transparent)]
+    Parsing(#[from] UnknownParsing),
     /// The samples' files cannot be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -46,6 +50,22 @@ pub enum RunError {
     NotDone {
         /// The run's short key.
         run: String,
+    },
+    /// Only what is whole is read in another way, so that two ways to read are of the same answers.
+    #[error("run {run} is not done; resume it before its answers are read in another way")]
+    NotWhole {
+        /// The run's short key.
+        run: String,
+    },
+    /// A rule's answers need no other reading.
+    #[error(
+        "run {run} is of {model}, whose answers are exact as they are; there is no other way to read them"
+    )]
+    NothingToRead {
+        /// The run's short key.
+        run: String,
+        /// The rule.
+        model: String,
     },
     /// A cell has neither a rule nor a prompt.
     #[error("{model} is a language model, but the run has no prompt for it; give a template")]

@@ -250,6 +250,7 @@ impl<'a> Executor<'a> {
         board: &Board<'_>,
     ) -> Result<Ended, RunError> {
         let task = cell.dataset.id().task;
+        let parsing = cell.spec.reading()?;
         cell.dataset.ensure_usable()?;
         let progress = Progress::new();
         let retriever = match cell.retrieves_nothing() {
@@ -298,8 +299,15 @@ impl<'a> Executor<'a> {
             MESSAGES,
             budget,
         );
-        let storing =
-            Storing { store: &mut self.store, run: record.id, task, settings: self.settings, wait, board };
+        let storing = Storing {
+            store: &mut self.store,
+            run: record.id,
+            task,
+            parsing,
+            settings: self.settings,
+            wait,
+            board,
+        };
         let no_thread = |source| RunError::Threads { source };
         let (asked, prepared, stored) = thread::scope(|scope| {
             let preparing = thread::Builder::new()

@@ -7,7 +7,7 @@ use super::Settings;
 use super::ask::{Answered, Message};
 use super::board::Board;
 use crate::lamp::Task;
-use crate::metrics::Scorer;
+use crate::metrics::{Parsing, Scorer};
 use crate::record::{CacheKey, CachedAnswer, EventKind, Prediction, RunId};
 use crate::run::scoring::score;
 use crate::store::{Store, StoreError};
@@ -27,6 +27,8 @@ pub(super) struct Storing<'a> {
     pub store: &'a mut Store,
     pub run: RunId,
     pub task: Task,
+    /// How raw text becomes an answer.
+    pub parsing: Parsing,
     pub settings: Settings,
     /// How long rows wait for others; not at all where each has its price.
     pub wait: Duration,
@@ -50,7 +52,7 @@ impl Storing<'_> {
     /// Stores until nothing more comes. Gives why the run cannot go on where too many samples failed in a row; those are not
     /// stored, so that they are tried again.
     pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<Option<String>, StoreError> {
-        let mut scorer = Scorer::new(self.task, None);
+        let mut scorer = Scorer::new(self.task, None).reading(self.parsing);
         let mut next = Next::default();
         loop {
             let wait = next.since.map_or(WAIT, |since| self.wait.saturating_sub(since.elapsed()));
@@ -60,7 +62,7 @@ impl Storing<'_> {
                 Ok(Message::Event(kind, text)) => self.store.log(Some(self.run), kind, &text)?,
                 Ok(Message::Rows(rows)) => {
                     for mut answered in rows {
-                        score(self.task, &mut scorer, &mut answered.row);
+                        score(&mut scorer, &mut answered.row);
                         if self.add(answered, &mut next) {
                             return self.give_up(next).map(Some);
                         }

@@ -40,6 +40,7 @@
 //! [generation]
 //! beams = 4                          # 1 for GGUF models if left out
 //! max_new_tokens = 128
+//! answers = "official"               # or chatty, for models that talk around them; see [`Parsing`]
 //! # min_new_tokens, length_penalty, early_stopping, stop, sampling = { temperature, top_k, top_p, seed }
 //!
 //! [tune]                             # choose retriever and k on one split, and apply them to data's
@@ -76,6 +77,7 @@ pub use problem::{Problem, ProblemKind, Problems};
 pub use skip::Skip;
 
 use crate::lamp::{Metric, Setting, Split, Task};
+use crate::metrics::Parsing;
 use crate::model::endpoint::Endpoint;
 use crate::model::{DeviceChoice, EarlyStopping, GenerationConfig, Precision, Sampling};
 use crate::prompt::{Preset, PromptMode};
@@ -216,6 +218,9 @@ pub struct GenerationSettings {
     /// Texts that end an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<Vec<String>>,
+    /// How the text becomes an answer; by the official rules if `None`. The only setting here that changes no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Parsing>,
     /// Tokens are drawn at random.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sampling: Option<SamplingSettings>,
@@ -257,6 +262,7 @@ impl GenerationSettings {
             length_penalty: self.length_penalty.or(base.length_penalty),
             early_stopping: self.early_stopping.or(base.early_stopping),
             stop: self.stop.clone().or_else(|| base.stop.clone()),
+            answers: self.answers.or(base.answers),
             sampling: self.sampling.or(base.sampling),
         }
     }

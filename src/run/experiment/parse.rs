@@ -14,7 +14,8 @@ use super::{
     SamplingSettings, Templates, TuneSettings,
 };
 use crate::lamp::Task;
-use crate::model::endpoint::Endpoint;
+use crate::metrics::Parsing;
+use crate::model::endpoint::{Endpoint, Kind};
 use crate::model::{EarlyStopping, GenerationConfig, Precision};
 use crate::prompt::PromptMode;
 use crate::record::Training;
@@ -166,7 +167,7 @@ fn model(section: Section<'_, '_>) -> ModelSettings {
         system: section.text("system"),
         context: section.count("context", 1, LONGEST),
         tokenizer_beside: section.flag("tokenizer_beside").unwrap_or_default(),
-        endpoint: section.made::<Endpoint>("endpoint").map(Box::new),
+        endpoint: endpoint(section.section("endpoint")).map(Box::new),
         generation: generation(section.section("generation")),
     };
     if section.lacks("name") {
@@ -174,6 +175,61 @@ fn model(section: Section<'_, '_>) -> ModelSettings {
     }
     section.end();
     model
+}
+
+/// The table [models.endpoint]. What goes together with what is checked where models are looked for.
+fn endpoint(section: Section<'_, '_>) -> Option<Endpoint> {
+    let default =
+        Endpoint::new(section.text("url").unwrap_or_default(), section.text("model").unwrap_or_default());
+    let header = |(path, name, value): Pair| Some((name, section.parse(&path, &value)?));
+    let endpoint = Endpoint {
+        kind: section
+            .word("kind", &[Kind::Chat, Kind::Completions].map(|kind| (kind.id(), kind)))
+            .unwrap_or_default(),
+        system: section.text("system"),
+        key: section.parsed("key"),
+        concurrency: section
+            .count("concurrency", 1, Endpoint::MOST_REQUESTS as u64)
+            .unwrap_or(default.concurrency),
+        requests_per_minute: section.count("requests_per_minute", 1, u64::from(u32::MAX)),
+        tokens_per_minute: section.count("tokens_per_minute", 1, u64::from(u32::MAX)),
+        timeout: section.count("timeout", 1, 86_400).unwrap_or(default.timeout),
+        connect_timeout: section.count("connect_timeout", 1, 86_400).unwrap_or(default.connect_timeout),
+        give_up_after: section.count("give_up_after", 0, 604_800).unwrap_or(default.give_up_after),
+        attempts: section.count("attempts", 1, 1000).unwrap_or(default.attempts),
+        price_in: amount(&section, "price_in"),
+        price_out: amount(&section, "price_out"),
+        spending_limit: amount(&section, "spending_limit"),
+        tokenizer: section.text("tokenizer"),
+        identity: section.text("identity"),
+        omit: section.texts("omit").unwrap_or_default(),
+        max_tokens_field: section
+            .text("max_tokens_field")
+            .unwrap_or_else(|| default.max_tokens_field.clone()),
+        headers: section.named_texts("headers").into_iter().flatten().filter_map(header).collect(),
+        extra: section.made("extra").unwrap_or_default(),
+        ..default
+    };
+    let there = section.is_there();
+    if there {
+        for (key, what) in [("url", "the server's address"), ("model", "the model's name at the server")] {
+            if section.lacks(key) {
+                section.report(key, ProblemKind::Missing { what });
+            }
+        }
+    }
+    section.end();
+    there.then_some(endpoint)
+}
+
+/// A sum of money from 0 on.
+fn amount(section: &Section<'_, '_>, key: &'static str) -> Option<f64> {
+    let amount = section.float(key)?;
+    let good = amount.is_finite() && amount >= 0.0;
+    if !good {
+        section.report(key, ProblemKind::Negative { value: amount });
+    }
+    good.then_some(amount)
 }
 
 fn generation(section: Section<'_, '_>) -> GenerationSettings {
@@ -191,6 +247,7 @@ fn generation(section: Section<'_, '_>) -> GenerationSettings {
             ],
         ),
         stop: section.texts("stop"),
+        answers: section.word("answers", &Parsing::ALL.map(|parsing| (parsing.id(), parsing))),
         sampling: sampling(section.section("sampling")),
     };
     section.end();

@@ -119,6 +119,12 @@ pub enum ProblemKind {
         /// The most.
         most: u64,
     },
+    /// A number that must not be below 0.
+    #[error("must be a number from 0 on, and is {value}")]
+    Negative {
+        /// The number.
+        value: f64,
+    },
     /// A text that stands for nothing.
     #[error("{0}")]
     Value(#[source] Box<dyn Error + Send + Sync>),

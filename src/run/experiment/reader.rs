@@ -256,22 +256,31 @@ impl<'r, 'd> Section<'r, 'd> {
         let path = self.path.key(key);
         match value {
             DeValue::String(text) => Some(Err(text.to_string())),
-            DeValue::Table(table) => Some(Ok(table
-                .iter()
-                .filter_map(|(name, value)| {
-                    let path = path.key(name.get_ref());
-                    let found = text(value.get_ref());
-                    if found.is_none() {
-                        self.wrong(&path, "a text", value.get_ref());
-                    }
-                    Some((path, name.get_ref().to_string(), found?))
-                })
-                .collect())),
+            DeValue::Table(table) => Some(Ok(self.entries(&path, table))),
             other => {
                 self.wrong(&path, "a text, or a table with a text for each task", other);
                 None
             }
         }
+    }
+
+    /// A table of texts whose keys are data.
+    pub(super) fn named_texts(&self, key: &'static str) -> Option<Vec<Pair>> {
+        let section = self.section(key);
+        Some(self.entries(&section.path, section.table?))
+    }
+
+    /// The texts of a table with their keys and places.
+    fn entries(&self, path: &KeyPath, table: &DeTable<'_>) -> Vec<Pair> {
+        let entry = |name: &str, value: &DeValue<'_>| {
+            let path = path.key(name);
+            let found = text(value);
+            if found.is_none() {
+                self.wrong(&path, "a text", value);
+            }
+            Some((path, name.to_owned(), found?))
+        };
+        table.iter().filter_map(|(name, value)| entry(name.get_ref(), value.get_ref())).collect()
     }
 
     /// Whether the table has nothing under a key: no value, an empty text, or an empty list.

@@ -35,7 +35,20 @@ chat = true
 system = "Answer \"briefly\"."
 context = 4096
 tokenizer_beside = true
-generation = { stop = ["\n"], sampling = { temperature = 0.7, top_k = 40, top_p = 0.9, seed = 3 } }
+generation = { answers = "Chatty", stop = ["\n"], sampling = { temperature = 0.7, top_k = 40, top_p = 0.9, seed = 3 } }
+
+[[models]]
+name = "endpoint:test"
+[models.endpoint]
+url = "http://localhost:8000/v1"
+model = "m"
+kind = "completions"
+key = "env:KEY"
+concurrency = 64
+price_in = 1
+omit = "temperature"
+headers = { X-Title = "env:TITLE" }
+extra = { top_k = 1, nested = { deep = [true] } }
 
 [prompt]
 mode = "clean"
@@ -83,6 +96,12 @@ fn every_key_is_read_and_written_again() {
     assert_eq!(experiment.data[1].paths, [PathBuf::from("other")]);
     assert_eq!(experiment.models[0].precision, Some(Precision::Bf16));
     assert_eq!(experiment.models[1].generation.sampling.unwrap().temperature, 0.7);
+    assert_eq!(experiment.models[1].generation.answers, Some(Parsing::Chatty));
+    assert_eq!(experiment.generation.answers, None);
+    let endpoint = experiment.models[2].endpoint.as_ref().unwrap();
+    assert_eq!((endpoint.concurrency, endpoint.price_in, endpoint.timeout), (64, Some(1.0), 120));
+    assert_eq!(endpoint.headers["X-Title"].to_string(), "env:TITLE");
+    assert_eq!(endpoint.extra["top_k"], 1);
     assert_eq!(
         experiment.skip[0],
         Skip {
@@ -196,6 +215,59 @@ k = []
     let empty = read("name = 'x'\n[retrieval]\nretrievers = []\n").unwrap_err();
     assert!(empty[0].starts_with("e.toml: data: missing") && empty[1].starts_with("e.toml: models: missing"));
     assert!(empty.iter().any(|problem| problem.starts_with("e.toml:3: retrieval.retrievers: missing")));
+}
+
+#[test]
+fn all_that_is_wrong_with_an_endpoint_is_told_without_its_secrets() {
+    let text = r#"name = "x"
+data.paths = "LaMP"
+[generation]
+answers = "loose"
+[[models]]
+name = "endpoint:test"
+[models.endpoint]
+url = 5
+kind = "chatty"
+key = "sk-hush"
+concurrency = 0
+requests_per_minute = "many"
+timeout = 0
+attempts = 2000
+price_in = -1
+price_out = "hush"
+omit = [1]
+headers = { Authorization = "env:hush hush", X-Title = 1 }
+extra = "hush"
+modle = "m"
+"#;
+    let problems = read(text).unwrap_err();
+    let expected = [
+        "e.toml:4: generation.answers: `loose` is not one of official, chatty",
+        "e.toml:7: models[0].endpoint.model: missing; give the model's name at the server",
+        "e.toml:8: models[0].endpoint.url: must be a text, and is a whole number",
+        "e.toml:9: models[0].endpoint.kind: `chatty` is not one of chat, completions",
+        "e.toml:10: models[0].endpoint.key: a key is never written down",
+        "e.toml:11: models[0].endpoint.concurrency: 0 is not from 1 to 4096",
+        "e.toml:12: models[0].endpoint.requests_per_minute: must be a whole number, and is a text",
+        "e.toml:13: models[0].endpoint.timeout: 0 is not from 1 to 86400",
+        "e.toml:14: models[0].endpoint.attempts: 2000 is not from 1 to 1000",
+        "e.toml:15: models[0].endpoint.price_in: must be a number from 0 on, and is -1",
+        "e.toml:16: models[0].endpoint.price_out: must be a number, and is a text",
+        "e.toml:17: models[0].endpoint.omit[0]: must be a text, and is a whole number",
+        "e.toml:18: models[0].endpoint.headers.Authorization: a key is never written down",
+        "e.toml:18: models[0].endpoint.headers.X-Title: must be a text, and is a whole number",
+        "e.toml:19: models[0].endpoint.extra: must be a table, and is a text",
+        "e.toml:20: models[0].endpoint.modle: unknown key; did you mean `model`?",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{}", problems.join("\n"));
+    for (problem, words) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(words) && !problem.contains("hush"), "{words}\n{}", problems.join("\n"));
+    }
+    let no_table =
+        read("name = 'x'\ndata.paths = 'LaMP'\nmodels = [{ name = 'm', endpoint = 'http://a' }]\n");
+    assert!(
+        no_table.unwrap_err()[0].starts_with("e.toml:3: models[0].endpoint: must be a table, and is a text")
+    );
 }
 
 #[test]

@@ -280,7 +280,7 @@ impl Planner<'_> {
                 max_length: options.max_length,
             }),
             generation: reads.then(|| serde_json::to_value(&generation).unwrap_or_default()),
-            parsing: "official".to_owned(),
+            parsing: model.generation.answers.filter(|_| reads).unwrap_or_default().id().to_owned(),
         };
         Some(Made::Cell(Box::new(Cell {
             spec,

@@ -83,6 +83,11 @@ impl InspectView {
             _ => String::new(),
         };
         ui.add(Label::new(theme::weak(ui, words)).truncate());
+        if let Some((run, rate)) = self.record.as_ref().and_then(|run| Some((run, run.parse_failure_rate()?)))
+        {
+            let words = format!("{} not parsed ({})", words::share(rate), kit::count(run.totals.unparsed));
+            ui.add(Label::new(theme::caption(ui, words)).truncate());
+        }
         ui.horizontal(|ui| {
             ui.label(theme::caption(ui, "Sorted by"));
             self.sorting(ui);

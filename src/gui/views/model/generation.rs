@@ -1,4 +1,4 @@
-//! How models answer: beams, lengths, stop texts, random draws; for the whole experiment, and for a model what differs.
+//! How models answer: beams, lengths, stop texts, random draws, and how answers are read; for the whole experiment, and for a model what differs.
 
 use eframe::egui::{self, TextEdit, Ui, WidgetInfo};
 
@@ -7,6 +7,7 @@ use crate::gui::kit;
 use crate::gui::kit::fields::{Field, Fields, said};
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, icons};
+use crate::metrics::Parsing;
 use crate::model::{EarlyStopping, GenerationConfig, ModelError};
 use crate::run::Experiment;
 use crate::run::experiment::{GenerationSettings, SamplingSettings};
@@ -92,6 +93,8 @@ impl GenerationForm {
         self.sampling(ui, &mut edit, wrong.as_ref());
         ui.add_space(4.0);
         self.stops(ui, &mut edit, &defaults, wrong.as_ref());
+        ui.add_space(4.0);
+        reading(ui, &mut edit);
         if !own.is_empty() {
             ui.add_space(4.0);
             let words =
@@ -252,6 +255,38 @@ fn early_stopping(ui: &mut Ui, edit: &mut Edit<'_>, default: EarlyStopping) {
     if chosen != now {
         edit.put("early stopping", |own| {
             own.early_stopping = Some(chosen).filter(|&chosen| chosen != default)
+        });
+    }
+}
+
+/// How text becomes an answer.
+fn reading(ui: &mut Ui, edit: &mut Edit<'_>) {
+    let inherited = edit.base.answers.unwrap_or_default();
+    let now = edit.own.answers.unwrap_or(inherited);
+    let mut chosen = now;
+    let choice = ui.scope(|ui| {
+        kit::field(ui, "Answers are read", |ui, _| {
+            let choices = [(Parsing::Official, "Official", None), (Parsing::Chatty, "Chatty", None)];
+            kit::segmented(ui, &mut chosen, &choices);
+        });
+    });
+    choice.response.on_hover_text(
+        "Official is the benchmark\u{2019}s own way, by which published figures are made. Chatty is for models that talk around \
+         their answers. It is off unless it is chosen here, and a run that uses it says so.",
+    );
+    ui.horizontal_top(|ui| {
+        ui.add_space(158.0);
+        let words = match now {
+            Parsing::Official => "The whole text is the answer, or it is none.",
+            Parsing::Chatty => {
+                "The first label, the first number from 1 to 5, the first line; without reasoning, quotes and \u{201c}Answer:\u{201d}."
+            }
+        };
+        ui.add(egui::Label::new(theme::caption(ui, words)).wrap());
+    });
+    if chosen != now {
+        edit.put("reading of answers", |own| {
+            own.answers = Some(chosen).filter(|&chosen| chosen != inherited)
         });
     }
 }

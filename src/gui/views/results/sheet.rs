@@ -367,8 +367,8 @@ fn facts(row: &Row, cell: &TableCell) -> Vec<(&'static str, String)> {
     if cell.failed > 0 {
         facts.push(("failed samples", cell.failed.to_string()));
     }
-    if let Some(rate) = cell.parse_failure_rate.filter(|rate| *rate > 0.0) {
-        facts.push(("outputs not parsed", format!("{:.1} %", rate * 100.0)));
+    if let Some(rate) = words::unparsed(row.task, cell) {
+        facts.push(("outputs not parsed", rate));
     }
     facts
 }
