@@ -43,7 +43,7 @@ pub use file_hashes::FileHashes;
 pub use fingerprint::{fingerprint, fingerprint_with};
 pub use generation::{
     Counted, Desk, EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Handed, Hypothesis,
-    OwnedPrompt, PromptInput, Sampling, Traffic,
+    Held, OwnedPrompt, PromptInput, Sampling, Traffic,
 };
 pub use load::{EndpointOptions, LoadOptions, LoadedModel, load, load_encoder, load_tokenizer};
 pub use memory::{MemoryEstimate, free_memory};

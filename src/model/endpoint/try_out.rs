@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::client::Fault;
 use super::drive::Driver;
-use super::{Endpoint, EndpointError, wire};
-use crate::jobs::CancelToken;
+use super::{Endpoint, EndpointError, Secret, wire};
+use crate::jobs::{CancelToken, Progress};
 use crate::model::{FinishReason, GenerationConfig, ModelError};
 
 /// What trying an endpoint out brought.
@@ -28,6 +28,23 @@ pub struct TriedAnswer {
     pub tokens: Option<(u64, u64)>,
     /// From the request to the whole answer.
     pub took: Duration,
+}
+
+/// What is tried out.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial<'a> {
+    /// What errors call it.
+    pub name: &'a str,
+    /// The endpoint.
+    pub endpoint: &'a Endpoint,
+    /// A key that is kept nowhere yet, in the place of the one that the settings name.
+    pub key: Option<&'a Secret>,
+}
+
+impl Trial<'_> {
+    fn driver(&self) -> Result<Driver, EndpointError> {
+        Driver::with_key(self.name, self.endpoint, self.key)
+    }
 }
 
 /// The models that an endpoint's server lists.
@@ -55,14 +72,18 @@ fn models(
 /// # Errors
 /// Settings that make no sense, a key that is not there; [`ModelError::Canceled`]. What the server says wrong is in the result.
 pub fn try_out(
-    name: &str,
-    endpoint: &Endpoint,
+    trial: &Trial<'_>,
     prompt: &str,
     config: &GenerationConfig,
     cancel: &CancelToken,
+    progress: &Progress,
 ) -> Result<TryOut, ModelError> {
-    let driver = Driver::new(name, endpoint)?;
+    let endpoint = trial.endpoint;
+    progress.start("looking for the key", 0);
+    let driver = trial.driver()?;
+    progress.start("asking for its models", 0);
     let models = models(&driver, endpoint, cancel)?;
+    progress.start("asking for an answer", 0);
     let url = endpoint.address(wire::service(endpoint.kind))?;
     let body = wire::question(endpoint, config, prompt);
     let start = Instant::now();
@@ -74,6 +95,25 @@ pub fn try_out(
         took: start.elapsed(),
     });
     Ok(TryOut { models, answer })
+}
+
+/// Asks an endpoint for one text's vector; gives how many numbers it has, and the time that took.
+///
+/// # Errors
+/// Settings that make no sense, a key that is not there, what the server says; [`ModelError::Canceled`].
+pub fn try_embedding(
+    trial: &Trial<'_>,
+    text: &str,
+    cancel: &CancelToken,
+) -> Result<(usize, Duration), ModelError> {
+    let driver = trial.driver()?;
+    let url = trial.endpoint.address("embeddings")?;
+    let body = wire::texts(trial.endpoint, &[text.to_owned()]);
+    let start = Instant::now();
+    let read = |body: &[u8]| wire::vectors(body, 1);
+    let vectors = driver.wait(cancel, driver.client().post(url, body, read))?;
+    let vectors = vectors.map_err(|fault| told(&driver, fault))?;
+    Ok((vectors.first().map_or(0, Vec::len), start.elapsed()))
 }
 
 fn told(driver: &Driver, fault: Fault) -> EndpointError {
