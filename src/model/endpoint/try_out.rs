@@ -67,6 +67,18 @@ fn models(
     Ok(listed.map(|models| (models, start.elapsed())).map_err(|fault| told(driver, fault)))
 }
 
+/// Asks an endpoint for its models alone; gives the time that took, too.
+///
+/// # Errors
+/// As for [`try_out`].
+#[allow(clippy::type_complexity, reason = "an outcome within an outcome, as in TryOut")]
+pub fn try_models(
+    trial: &Trial<'_>,
+    cancel: &CancelToken,
+) -> Result<Result<(Vec<String>, Duration), EndpointError>, ModelError> {
+    models(&trial.driver()?, trial.endpoint, cancel)
+}
+
 /// Asks an endpoint for its models and for one answer to a prompt.
 ///
 /// # Errors

@@ -34,6 +34,9 @@ pub(super) fn active(
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| controls(ui, active, commands));
         });
         overall(ui, active, &board, progress.as_deref());
+        if let Some(progress) = &progress {
+            super::traffic::traffic(ui, progress);
+        }
     });
     for changed in &board.changed {
         kit::notice(ui, Notice::Warning, changed, None);

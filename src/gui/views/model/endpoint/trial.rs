@@ -12,7 +12,7 @@ use crate::gui::theme::{self, icons};
 use crate::gui::words::{endpoint_words, model_trouble};
 use crate::jobs::{CancelToken, Job, Progress};
 use crate::model::endpoint::{
-    Endpoint, EndpointError, KeyError, KeyFile, PREFIX, Secret, Trial, TriedAnswer, try_embedding, try_out,
+    Endpoint, EndpointError, KeyError, KeyFile, PREFIX, Secret, Trial, TriedAnswer, try_embedding, try_models, try_out,
 };
 use crate::model::{FinishReason, GenerationConfig, ModelError};
 
@@ -29,6 +29,8 @@ pub(super) enum Wanted {
     Answer,
     /// A vector, for retrieval.
     Vector,
+    /// The list of models alone.
+    Models,
 }
 
 /// What is to be tried.
@@ -46,7 +48,7 @@ pub(super) struct Subject {
 #[derive(Debug)]
 struct Tried {
     models: Option<Result<(Vec<String>, Duration), Trouble>>,
-    answer: Result<Answered, Trouble>,
+    answer: Option<Result<Answered, Trouble>>,
     model: String,
 }
 
@@ -126,16 +128,9 @@ impl Test {
         matches!(self.outcome, Some(Err(Untried::Locked(_))))
     }
 
-    /// Models that the server listed.
-    pub fn models(&self) -> &[String] {
-        match &self.outcome {
-            Some(Ok(Tried { models: Some(Ok((models, _))), .. })) => models,
-            _ => &[],
-        }
-    }
-
-    /// Draws how far it is, or what came of it. Gives a model that was clicked, where `choosing`.
-    pub fn show(&mut self, ui: &mut Ui, choosing: bool) -> Option<String> {
+    /// Draws how far it is, or what came of it. Where one of the models is to be chosen, `now` is the one that is; gives
+    /// another that was clicked.
+    pub fn show(&mut self, ui: &mut Ui, now: Option<&str>) -> Option<String> {
         if let Some(job) = &self.job {
             let reading = job.progress().read();
             if progressing(ui, &reading, "Testing the connection", self.canceled, "") {
@@ -152,20 +147,17 @@ impl Test {
             }
             Some(Ok(tried)) => {
                 answered(ui, tried);
-                listed(ui, tried, choosing, &mut self.filter)
+                listed(ui, tried, now, &mut self.filter)
             }
         }
     }
 }
 
 fn tried(subject: &Subject, cancel: &CancelToken, progress: &Progress) -> Result<Tried, Untried> {
-    let failed = |error: ModelError| match error {
+    let failed = |error: ModelError| match &error {
         ModelError::Canceled(_) => Untried::Canceled,
-        ModelError::Endpoint(EndpointError::Key { ref source, .. }) => match &**source {
-            KeyError::Locked { .. } | KeyError::Passphrase { .. } => Untried::Locked(model_trouble(&error)),
-            _ => Untried::Other(model_trouble(&error)),
-        },
-        error => Untried::Other(model_trouble(&error)),
+        ModelError::Endpoint(inner) if is_locked(inner) => Untried::Locked(model_trouble(&error)),
+        _ => Untried::Other(model_trouble(&error)),
     };
     if let Some(passphrase) = &subject.passphrase {
         progress.start("opening the sealed file", 0);
@@ -181,28 +173,36 @@ fn tried(subject: &Subject, cancel: &CancelToken, progress: &Progress) -> Result
             let config = GenerationConfig { beams: 1, max_new_tokens: 32, ..GenerationConfig::default() };
             let tried = try_out(&trial, PROMPT, &config, cancel, progress).map_err(failed)?;
             let models = Some(tried.models.map_err(told));
-            Ok(Tried { models, answer: tried.answer.map(Answered::Text).map_err(told), model })
+            Ok(Tried { models, answer: Some(tried.answer.map(Answered::Text).map_err(told)), model })
         }
         Wanted::Vector => {
             progress.start("asking for a vector", 0);
             let answer = match try_embedding(&trial, PROMPT, cancel) {
                 Ok((numbers, took)) => Ok(Answered::Vector(numbers, took)),
                 Err(ModelError::Endpoint(error)) if !matches!(error.as_ref(), EndpointError::Key { .. }) => {
-                    Err(told_ref(&error))
+                    Err(Trouble(endpoint_words(&error)))
                 }
                 Err(error) => return Err(failed(error)),
             };
-            Ok(Tried { models: None, answer, model })
+            Ok(Tried { models: None, answer: Some(answer), model })
+        }
+        Wanted::Models => {
+            progress.start("asking for its models", 0);
+            let models = try_models(&trial, cancel).map_err(failed)?.map_err(told);
+            Ok(Tried { models: Some(models), answer: None, model: String::new() })
         }
     }
 }
 
-fn told_ref(error: &EndpointError) -> Trouble {
-    Trouble(endpoint_words(error))
+/// Whether it is the sealed file that cannot be read.
+fn is_locked(error: &EndpointError) -> bool {
+    let EndpointError::Key { source, .. } = error else { return false };
+    matches!(**source, KeyError::Locked { .. } | KeyError::Passphrase { .. })
 }
 
 fn answered(ui: &mut Ui, tried: &Tried) {
-    let text = match &tried.answer {
+    let Some(answer) = &tried.answer else { return };
+    let text = match answer {
         Err(trouble) => {
             kit::trouble(ui, trouble, None);
             return;
@@ -212,8 +212,8 @@ fn answered(ui: &mut Ui, tried: &Tried) {
         }
         Ok(Answered::Text(answer)) => format!("It answers in {}.", ms(answer.took)),
     };
-    kit::notice(ui, Notice::Success, &text, None);
-    let Ok(Answered::Text(answer)) = &tried.answer else { return };
+    kit::notice(ui, Notice::Info, &text, None);
+    let Ok(Answered::Text(answer)) = answer else { return };
     let shown: String = answer.text.trim().chars().take(200).collect();
     let shown = if shown.is_empty() { "(nothing)".to_owned() } else { format!("\u{201c}{shown}\u{201d}") };
     ui.add(Label::new(shown).wrap().selectable(true));
@@ -231,9 +231,13 @@ fn answered(ui: &mut Ui, tried: &Tried) {
 }
 
 /// The models of the server, to be chosen where that is wanted.
-fn listed(ui: &mut Ui, tried: &Tried, choosing: bool, filter: &mut String) -> Option<String> {
+fn listed(ui: &mut Ui, tried: &Tried, now: Option<&str>, filter: &mut String) -> Option<String> {
     let (models, took) = match tried.models.as_ref()? {
         Ok(listed) => listed,
+        Err(trouble) if tried.answer.is_none() => {
+            kit::trouble(ui, trouble, None);
+            return None;
+        }
         Err(trouble) => {
             let words = format!("It lists no models, which not every server does. {}", trouble.0);
             ui.add(Label::new(theme::caption(ui, words)).wrap());
@@ -242,8 +246,9 @@ fn listed(ui: &mut Ui, tried: &Tried, choosing: bool, filter: &mut String) -> Op
     };
     ui.add_space(4.0);
     ui.label(theme::strong(format!("{}, listed in {}", many(models.len(), "model"), ms(*took))));
-    if !models.is_empty() && !tried.model.is_empty() && !models.contains(&tried.model) {
-        let words = format!("{} is not among them.", tried.model);
+    let meant = now.unwrap_or(&tried.model);
+    if !models.is_empty() && !meant.is_empty() && !models.iter().any(|model| model == meant) {
+        let words = format!("{meant} is not among them.");
         kit::notice(ui, Notice::Warning, &words, None);
     }
     if models.len() > 12 {
@@ -254,8 +259,8 @@ fn listed(ui: &mut Ui, tried: &Tried, choosing: bool, filter: &mut String) -> Op
     let found: Vec<&String> = models.iter().filter(|model| model.to_lowercase().contains(&low)).collect();
     let mut chosen = None;
     for model in found.iter().take(LISTED) {
-        if choosing {
-            let own = **model == tried.model;
+        if let Some(now) = now {
+            let own = model.as_str() == now;
             let text = if own { format!("{}  {model}", icons::CHECK) } else { (*model).clone() };
             let response = ui.add(egui::Button::selectable(own, text).truncate());
             kit::named(&response, egui::Role::Button, true, &format!("Choose {model}"));

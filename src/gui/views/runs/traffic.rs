@@ -1,0 +1,93 @@
+//! How the run at work stands with the endpoint that it asks: requests, rates, what failed, what holds it up, tokens and cost.
+//! Reads what the run published; asks nobody.
+
+use eframe::egui::{self, Label, Ui};
+
+use crate::gui::kit::{self, Notice};
+use crate::gui::theme::{self, icons};
+use crate::run::{Cost, EndpointProgress, RunProgress};
+
+/// Draws it, where the run asks an endpoint.
+pub(super) fn traffic(ui: &mut Ui, progress: &RunProgress) {
+    let Some(endpoint) = &progress.endpoint else { return };
+    ui.add_space(4.0);
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 18.0;
+        for (words, value) in figures(progress, endpoint) {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 6.0;
+                let response = ui.label(theme::strong(value.as_str()));
+                response.widget_info(|| {
+                    let words = format!("{words}: {value}");
+                    egui::WidgetInfo::labeled(egui::Role::Label, true, words)
+                });
+                ui.label(theme::weak(ui, words));
+            });
+        }
+    });
+    let failures = &endpoint.traffic.failures;
+    if !failures.is_empty() {
+        ui.add(Label::new(theme::caption(ui, format!("{}  {}", icons::WARNING, failed(failures)))).wrap());
+    }
+    if let Some(cost) = &endpoint.cost
+        && let Some(limit) = cost.limit
+    {
+        let part = if limit > 0.0 { (cost.experiment / limit) as f32 } else { 1.0 };
+        ui.horizontal(|ui| {
+            kit::progress(ui, Some(part), 160.0, "Part of the spending limit");
+            let words = format!("{} of {} spent by the experiment", amount(cost.experiment), amount(limit));
+            ui.label(theme::weak(ui, words));
+        });
+    }
+    if let Some(held) = &endpoint.traffic.held {
+        let seconds = kit::counted(held.seconds as usize, "second", "seconds");
+        let text = match held.broken {
+            true => format!(
+                "The endpoint does not answer, so nothing is sent but a look now and then; the next in {seconds}. Last: {}",
+                held.said
+            ),
+            false => format!("The endpoint asked for a wait: {seconds} more. It said: {}", held.said),
+        };
+        kit::notice(ui, Notice::Warning, &text, None);
+    }
+}
+
+/// The figures, each with what it counts.
+fn figures(progress: &RunProgress, endpoint: &EndpointProgress) -> Vec<(&'static str, String)> {
+    let traffic = &endpoint.traffic;
+    let mut all = vec![
+        ("requests in flight", format!("{} of {}", kit::count(traffic.under_way), kit::count(traffic.allowed))),
+        ("answers a second", format!("{:.1}", progress.samples_per_s)),
+        ("sent again", kit::count(traffic.retries)),
+        ("tokens read", kit::count(endpoint.prompt_tokens)),
+        ("tokens written", kit::count(endpoint.new_tokens)),
+    ];
+    all.extend(endpoint.cost.map(|Cost { run, .. }| ("cost of this run", amount(run))));
+    all
+}
+
+/// What came instead of answers, the commonest first.
+fn failed(failures: &[(String, u64)]) -> String {
+    let mut sorted: Vec<&(String, u64)> = failures.iter().collect();
+    sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let parts: Vec<String> =
+        sorted.iter().map(|(kind, count)| format!("{} \u{d7} {kind}", kit::count(*count))).collect();
+    format!("Instead of an answer: {}", parts.join(", "))
+}
+
+/// An amount in the unit of the prices; small ones with more decimals.
+fn amount(amount: f64) -> String {
+    if amount != 0.0 && amount.abs() < 0.1 { format!("{amount:.4}") } else { format!("{amount:.2}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_by_how_often_they_came() {
+        let failures = [("status 500".to_owned(), 2), ("status 429".to_owned(), 1200)];
+        assert_eq!(failed(&failures), "Instead of an answer: 1,200 \u{d7} status 429, 2 \u{d7} status 500");
+        assert_eq!((amount(0.0), amount(0.00123), amount(1.5)), ("0.00".into(), "0.0012".into(), "1.50".into()));
+    }
+}
