@@ -324,7 +324,8 @@ fn a_run_shows_what_holds_it_up_and_ends_at_its_spending_limit() {
     idle(&mut window);
     window.until("the record", |window| {
         let runs = &window.harness.state().shared().store.runs;
-        runs.first().is_some_and(|run| run.reason.as_deref().is_some_and(|why| why.contains("spending limit")))
+        runs.first()
+            .is_some_and(|run| run.reason.as_deref().is_some_and(|why| why.contains("spending limit")))
     });
     let cost = window.harness.state().shared().store.runs[0].cost().unwrap();
     assert!(cost <= 1.0, "{cost}");

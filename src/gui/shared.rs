@@ -140,7 +140,13 @@ impl Shared {
         let registry = self.workplace.registry().clone();
         let folder = registry.folder().to_owned();
         let saved = registry.endpoints();
-        self.models.want(ctx, "models", folder.clone(), self.models_version, move |_, _| Ok(registry.list()?));
+        self.models.want(
+            ctx,
+            "models",
+            folder.clone(),
+            self.models_version,
+            move |_, _| Ok(registry.list()?),
+        );
         self.endpoints.want(ctx, "endpoints", folder, self.models_version, move |_, _| {
             let names = saved.names()?;
             Ok(names.into_iter().map(|name| format!("{}{name}", crate::model::endpoint::PREFIX)).collect())

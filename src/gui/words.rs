@@ -5,7 +5,7 @@ use crate::model::ModelError;
 use crate::model::endpoint::{EndpointError, KeyError, KeyPlace};
 use crate::model::hub::HubError;
 use crate::model::registry::RegistryError;
-use crate::run::in_full;
+use crate::run::{RunError, in_full};
 
 /// An error of the registry, with advice that names what the window has instead of options of the command line.
 pub fn trouble(error: &RegistryError) -> Trouble {
@@ -43,6 +43,16 @@ pub fn model_trouble(error: &ModelError) -> Trouble {
     match error {
         ModelError::Endpoint(error) => Trouble(endpoint_words(error)),
         other => Trouble(capital(&in_full(other))),
+    }
+}
+
+/// Why a cell could not be run.
+pub fn run_trouble(error: &RunError) -> Trouble {
+    match error {
+        RunError::Model { source, .. } if matches!(**source, ModelError::Endpoint(_)) => {
+            model_trouble(source)
+        }
+        other => Trouble(in_full(other)),
     }
 }
 

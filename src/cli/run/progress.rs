@@ -187,8 +187,11 @@ fn metrics(progress: &RunProgress) -> String {
         let traffic = &endpoint.traffic;
         parts.push(format!("{} of {} requests under way", traffic.under_way, traffic.allowed));
         if traffic.retries > 0 {
-            let why: Vec<String> =
-                traffic.failures.iter().map(|(kind, count)| format!("{count} \u{d7} {}", plain(kind))).collect();
+            let why: Vec<String> = traffic
+                .failures
+                .iter()
+                .map(|(kind, count)| format!("{count} \u{d7} {}", plain(kind)))
+                .collect();
             parts.push(format!("{} sent again ({})", traffic.retries, why.join(", ")));
         }
         parts.push(format!("{} tokens read, {} written", endpoint.prompt_tokens, endpoint.new_tokens));

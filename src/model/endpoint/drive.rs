@@ -102,7 +102,15 @@ impl Driver {
             give_up_after: Duration::from_secs(endpoint.give_up_after),
         });
         let (begun, attempts) = (Instant::now(), endpoint.attempts);
-        Ok(Self { runtime: Some(runtime), client, pace, begun, attempts, traffic: Traffic::default(), last: String::new() })
+        Ok(Self {
+            runtime: Some(runtime),
+            client,
+            pace,
+            begun,
+            attempts,
+            traffic: Traffic::default(),
+            last: String::new(),
+        })
     }
 
     pub(super) const fn client(&self) -> &Client {

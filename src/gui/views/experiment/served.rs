@@ -41,7 +41,9 @@ impl Served {
         self.requests = 0;
         self.simple = true;
         for number in chosen(survey, ticks) {
-            let (Some(cell), Some(key)) = (survey.cells.get(number), survey.keys.get(number)) else { continue };
+            let (Some(cell), Some(key)) = (survey.cells.get(number), survey.keys.get(number)) else {
+                continue;
+            };
             let run = runs.iter().find(|run| run.key == *key);
             if !is_served(cell) || run.is_some_and(|run| run.status == RunStatus::Done) {
                 continue;
@@ -66,7 +68,8 @@ impl Served {
         self.estimates.want(ctx, "estimate", subject.clone(), 0, move |cancel, progress| {
             let mut all = Vec::new();
             for (key, stored) in &subject {
-                let cell = survey.keys.iter().position(|known| known == key).and_then(|at| survey.cells.get(at));
+                let cell =
+                    survey.keys.iter().position(|known| known == key).and_then(|at| survey.cells.get(at));
                 let Some(cell) = cell else { continue };
                 all.extend(estimate(cell, *stored, &workplace, cancel, progress)?);
             }
@@ -81,7 +84,10 @@ impl Served {
         }
         let requests = kit::count(self.requests);
         if let Some(reading) = self.estimates.pending() {
-            ui.label(theme::weak(ui, format!("{}  At most {requests} requests to endpoints.", icons::HARD_DRIVES)));
+            ui.label(theme::weak(
+                ui,
+                format!("{}  At most {requests} requests to endpoints.", icons::HARD_DRIVES),
+            ));
             if kit::working(ui, &reading, "Counting their tokens") {
                 self.estimates.cancel();
             }
@@ -96,7 +102,8 @@ impl Served {
             let counted = self.estimates.value_of(&self.wanted).is_some();
             if !counted && !self.simple {
                 let response = kit::button(ui, icons::CLOCK, "Estimate tokens and cost");
-                if response.on_hover_text("Makes some of the prompts, for which texts are encoded").clicked() {
+                if response.on_hover_text("Makes some of the prompts, for which texts are encoded").clicked()
+                {
                     self.asked = Some(self.wanted.clone());
                 }
             }

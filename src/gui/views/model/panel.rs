@@ -164,7 +164,9 @@ impl ModelView {
         };
         let words = match of.model {
             Some(_) => "What is empty is as for all models.",
-            None => "What is empty is the benchmark\u{2019}s own. GGUF models and endpoints follow one beam in any case.",
+            None => {
+                "What is empty is the benchmark\u{2019}s own. GGUF models and endpoints follow one beam in any case."
+            }
         };
         ui.add(egui::Label::new(theme::weak(ui, words)).wrap());
         ui.add_space(4.0);

@@ -30,9 +30,7 @@ impl Removing {
         let name = self.name.clone()?;
         let registry = cx.shared.workplace.registry().clone();
         let subject = name.clone();
-        self.asked.want(cx.ctx, "removal", subject.clone(), 0, move |_, _| {
-            asked(&registry, &subject)
-        });
+        self.asked.want(cx.ctx, "removal", subject.clone(), 0, move |_, _| asked(&registry, &subject));
         let outcome = self.job.as_mut().and_then(Job::poll)?;
         self.job = None;
         cx.commands.push(Command::ReloadModels);

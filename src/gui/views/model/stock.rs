@@ -155,8 +155,7 @@ impl Stock {
                 }
             }
         }
-        let known: Vec<&Card> =
-            stock.models.iter().chain(&stock.encoders).chain(&stock.endpoints).collect();
+        let known: Vec<&Card> = stock.models.iter().chain(&stock.encoders).chain(&stock.endpoints).collect();
         let strangers = named.iter().filter(|named| !known.iter().any(|card| card.is(&named.name)));
         stock.others = strangers.map(|named| other(registry, named)).collect();
         stock

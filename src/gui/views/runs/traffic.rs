@@ -5,6 +5,8 @@ use eframe::egui::{self, Label, Ui};
 
 use crate::gui::kit::{self, Notice};
 use crate::gui::theme::{self, icons};
+use crate::model::endpoint::DEVICE;
+use crate::record::RunRecord;
 use crate::run::{Cost, EndpointProgress, RunProgress};
 
 /// Draws it, where the run asks an endpoint.
@@ -56,7 +58,10 @@ pub(super) fn traffic(ui: &mut Ui, progress: &RunProgress) {
 fn figures(progress: &RunProgress, endpoint: &EndpointProgress) -> Vec<(&'static str, String)> {
     let traffic = &endpoint.traffic;
     let mut all = vec![
-        ("requests in flight", format!("{} of {}", kit::count(traffic.under_way), kit::count(traffic.allowed))),
+        (
+            "requests in flight",
+            format!("{} of {}", kit::count(traffic.under_way), kit::count(traffic.allowed)),
+        ),
         ("answers a second", format!("{:.1}", progress.samples_per_s)),
         ("sent again", kit::count(traffic.retries)),
         ("tokens read", kit::count(endpoint.prompt_tokens)),
@@ -64,6 +69,37 @@ fn figures(progress: &RunProgress, endpoint: &EndpointProgress) -> Vec<(&'static
     ];
     all.extend(endpoint.cost.map(|Cost { run, .. }| ("cost of this run", amount(run))));
     all
+}
+
+/// What to know of a stored run's answers beside their scores: how many are none, and what they took; whether any of them is none. `None`
+/// where all are whole and nothing was paid.
+pub(super) fn answers(run: &RunRecord) -> Option<(bool, String)> {
+    let totals = &run.totals;
+    let mut parts = Vec::new();
+    let of = totals.done.saturating_sub(totals.failed).max(1);
+    for (count, what) in [
+        (totals.unparsed, "not parsed"),
+        (totals.empty, "empty"),
+        (totals.refused, "refused"),
+        (totals.filtered, "kept back by a filter"),
+        (totals.at_limit, "cut at the limit of new tokens"),
+    ] {
+        if count > 0 {
+            let share = 100.0 * count as f64 / of as f64;
+            parts.push(format!("{} {what} ({share:.1} %)", kit::count(count)));
+        }
+    }
+    let troubled = !parts.is_empty();
+    if run.spec.model.device == DEVICE {
+        let about = if totals.estimated > 0 { "about " } else { "" };
+        parts.push(format!(
+            "{about}{} tokens read and {} written at the endpoint",
+            kit::count(totals.asked_prompt_tokens),
+            kit::count(totals.asked_new_tokens)
+        ));
+        parts.extend(run.cost().map(|cost| format!("cost {}", amount(cost))));
+    }
+    (!parts.is_empty()).then(|| (troubled, parts.join("; ")))
 }
 
 /// What came instead of answers, the commonest first.
@@ -88,6 +124,9 @@ mod tests {
     fn failures_are_told_by_how_often_they_came() {
         let failures = [("status 500".to_owned(), 2), ("status 429".to_owned(), 1200)];
         assert_eq!(failed(&failures), "Instead of an answer: 1,200 \u{d7} status 429, 2 \u{d7} status 500");
-        assert_eq!((amount(0.0), amount(0.00123), amount(1.5)), ("0.00".into(), "0.0012".into(), "1.50".into()));
+        assert_eq!(
+            (amount(0.0), amount(0.00123), amount(1.5)),
+            ("0.00".into(), "0.0012".into(), "1.50".into())
+        );
     }
 }

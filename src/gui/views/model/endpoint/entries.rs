@@ -210,7 +210,9 @@ impl Entries {
     pub fn key(&self) -> Result<Option<KeyRef>, (At, String)> {
         let Some(place) = self.place.place() else { return Ok(None) };
         let (name, what) = match place {
-            KeyPlace::Environment => (self.variable.trim(), "the variable\u{2019}s name, such as OPENAI_API_KEY"),
+            KeyPlace::Environment => {
+                (self.variable.trim(), "the variable\u{2019}s name, such as OPENAI_API_KEY")
+            }
             KeyPlace::Keyring | KeyPlace::File => (self.kept_as(), "a name for the key, such as openai"),
         };
         let wrong = || {
@@ -260,7 +262,10 @@ impl Entries {
             wrong.insert(At::Name, "Give it a name, by which experiments call it.".to_owned());
         }
         if endpoint.url.is_empty() {
-            wrong.insert(At::Url, "Write the address of the server, such as http://localhost:8000/v1.".to_owned());
+            wrong.insert(
+                At::Url,
+                "Write the address of the server, such as http://localhost:8000/v1.".to_owned(),
+            );
         } else if let Err(error) = endpoint.validate()
             && let (at, text) = placed(&error)
         {
@@ -310,7 +315,11 @@ fn extra(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, Strin
     }
     // The library's own words would repeat what stands there.
     serde_json::from_str(text).map_err(|error| {
-        format!("This is no JSON object (line {}, column {}); write one such as {{\"top_k\": 1}}.", error.line(), error.column())
+        format!(
+            "This is no JSON object (line {}, column {}); write one such as {{\"top_k\": 1}}.",
+            error.line(),
+            error.column()
+        )
     })
 }
 
@@ -340,15 +349,18 @@ pub(super) fn placed(error: &EndpointError) -> (At, String) {
             at => (at, format!("This {rule}.")),
         },
         EndpointError::PlainKey => (At::Headers, plain_key()),
-        EndpointError::Taken { name } => {
-            (At::Name, format!("An endpoint is called {name} already. Give this one another name, or edit that one."))
-        }
+        EndpointError::Taken { name } => (
+            At::Name,
+            format!("An endpoint is called {name} already. Give this one another name, or edit that one."),
+        ),
         EndpointError::Name { .. } => {
             (At::Name, "Use up to 64 letters, digits, dots, hyphens and underscores.".to_owned())
         }
         EndpointError::NoKey { variable, .. } => (
             At::KeyName,
-            format!("{variable} is not set where this program was started. Set it there, or keep the key elsewhere."),
+            format!(
+                "{variable} is not set where this program was started. Set it there, or keep the key elsewhere."
+            ),
         ),
         EndpointError::Key { source, .. } => placed_key(source),
         EndpointError::Keeping(source) => placed_key(source),
@@ -377,7 +389,10 @@ mod tests {
     fn what_is_saved_comes_back_as_it_was() {
         let mut entries = good();
         entries.begin_with(Preset::OpenAi);
-        assert_eq!((entries.url.as_str(), entries.variable.as_str()), ("https://api.openai.com/v1", "OPENAI_API_KEY"));
+        assert_eq!(
+            (entries.url.as_str(), entries.variable.as_str()),
+            ("https://api.openai.com/v1", "OPENAI_API_KEY")
+        );
         entries.place = Place::Environment;
         entries.headers = "X-Title: Lamplight\n\napi-key: env:AZURE_KEY".into();
         entries.extra = "{\"top_k\": 1}".into();

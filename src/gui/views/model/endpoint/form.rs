@@ -6,8 +6,8 @@ use super::entries::{At, Entries, Number, Wrong, placed};
 use super::preset::{Place, Preset};
 use super::secret_field::SecretField;
 use super::trial::{Subject, Test, Wanted};
-use crate::gui::kit::fields::said;
 use crate::gui::kit;
+use crate::gui::kit::fields::said;
 use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, icons};
@@ -229,7 +229,10 @@ impl Form {
         });
         match self.entries.kind {
             Kind::Chat => {
-                hint(ui, "A prompt is a user\u{2019}s message; the server puts it into the model\u{2019}s chat template.");
+                hint(
+                    ui,
+                    "A prompt is a user\u{2019}s message; the server puts it into the model\u{2019}s chat template.",
+                );
                 self.text(ui, At::System, "System prompt", "none", |entries| &mut entries.system);
             }
             Kind::Completions => hint(ui, "The model goes on with the bare prompt."),
@@ -289,7 +292,10 @@ impl Form {
                 if self.entries.place == Place::File {
                     self.file(ui, file);
                 } else {
-                    hint(ui, "The key goes into the system\u{2019}s keyring and into no file of this program.");
+                    hint(
+                        ui,
+                        "The key goes into the system\u{2019}s keyring and into no file of this program.",
+                    );
                 }
             }
         }
@@ -309,7 +315,9 @@ impl Form {
             self.say(ui, At::Passphrase);
         }
         let text = match (file.there, file.locked) {
-            (false, _) => format!("{} is made and sealed with it. It cannot be had back when it is lost.", file.path),
+            (false, _) => {
+                format!("{} is made and sealed with it. It cannot be had back when it is lost.", file.path)
+            }
             (true, true) => format!("{} is locked; its passphrase is asked for once a start.", file.path),
             (true, false) => format!("{} is open until the program ends.", file.path),
         };
@@ -340,7 +348,10 @@ impl Form {
         });
         hint(ui, "max_tokens, or max_completion_tokens where a server wants that.");
         self.text(ui, At::Tokenizer, "Tokenizer", "four bytes a token", |entries| &mut entries.tokenizer);
-        hint(ui, "A model here whose tokenizer counts and cuts prompts: a name, a path, or a tokenizer.json.");
+        hint(
+            ui,
+            "A model here whose tokenizer counts and cuts prompts: a name, a path, or a tokenizer.json.",
+        );
         hint(
             ui,
             "Temperature, top-p, seed, most new tokens and stop texts belong to the experiment: tab Generate, once the endpoint \
@@ -352,8 +363,9 @@ impl Form {
         let text = self.entries.numbers.entry(number).or_default();
         let words = number.words();
         let response = kit::field(ui, words, |ui, name| {
-            let response =
-                ui.add(TextEdit::singleline(text).hint_text(number.hint()).desired_width(96.0)).labelled_by(name);
+            let response = ui
+                .add(TextEdit::singleline(text).hint_text(number.hint()).desired_width(96.0))
+                .labelled_by(name);
             ui.label(theme::caption(ui, number.unit()));
             response
         });
@@ -386,7 +398,9 @@ impl Form {
             kit::segmented(ui, &mut self.wanted, &choices);
         });
         let text = match self.wanted {
-            Wanted::Answer | Wanted::Models => "Lists the server\u{2019}s models and asks for one short answer.",
+            Wanted::Answer | Wanted::Models => {
+                "Lists the server\u{2019}s models and asks for one short answer."
+            }
             Wanted::Vector => "Asks for one vector. As an encoder it is chosen on the screen Retriever.",
         };
         ui.add(Label::new(theme::caption(ui, text)).wrap());

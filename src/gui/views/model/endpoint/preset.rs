@@ -36,7 +36,9 @@ impl Preset {
         match self {
             Self::OpenAi => "Hosted, with a key. Requests cost money: give prices and a limit under More.",
             Self::Vllm => "Serves many requests at once: vllm serve MODEL.",
-            Self::LlamaCpp => "One GGUF model: llama-server -m MODEL.gguf. Its slots decide how many run at once.",
+            Self::LlamaCpp => {
+                "One GGUF model: llama-server -m MODEL.gguf. Its slots decide how many run at once."
+            }
             Self::Ollama => "Models by the names of ollama list. Few requests at once.",
             Self::Other => "Anything that speaks the OpenAI API: SGLang, TGI, Azure, a gateway.",
         }
@@ -83,9 +85,8 @@ impl Preset {
 
     /// What an endpoint is likely of.
     pub(super) fn of(endpoint: &Endpoint) -> Self {
-        let own = |preset: &Self| {
-            !preset.url().is_empty() && endpoint.url.trim_end_matches('/') == preset.url()
-        };
+        let own =
+            |preset: &Self| !preset.url().is_empty() && endpoint.url.trim_end_matches('/') == preset.url();
         Self::ALL.into_iter().find(own).unwrap_or(Self::Other)
     }
 }

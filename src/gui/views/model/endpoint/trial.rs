@@ -12,7 +12,8 @@ use crate::gui::theme::{self, icons};
 use crate::gui::words::{endpoint_words, model_trouble};
 use crate::jobs::{CancelToken, Job, Progress};
 use crate::model::endpoint::{
-    Endpoint, EndpointError, KeyError, KeyFile, PREFIX, Secret, Trial, TriedAnswer, try_embedding, try_models, try_out,
+    Endpoint, EndpointError, KeyError, KeyFile, PREFIX, Secret, Trial, TriedAnswer, try_embedding,
+    try_models, try_out,
 };
 use crate::model::{FinishReason, GenerationConfig, ModelError};
 
