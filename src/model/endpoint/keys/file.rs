@@ -69,7 +69,7 @@ impl KeyFile {
     /// Whether its passphrase is not known yet, neither from [`KeyFile::unlock`] nor from `LAMPLIGHT_PASSPHRASE`.
     pub fn is_locked(&self) -> bool {
         let known = known();
-        !matches!(&*known, Some((path, Known::Passphrase(_))) if *path == self.path)
+        !matches!(known.get(&self.path), Some(Known::Passphrase(_)))
             && from_environment().is_none()
     }
 
