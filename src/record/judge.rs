@@ -329,17 +329,21 @@ pub struct PairFigures {
     pub failed: u64,
     /// Samples that are still to be asked about.
     pub open: u64,
+    /// Places of the samples with a preference or a tie, ascending, and which.
+    #[serde(skip)]
+    pub by_sample: Vec<(u32, Preference)>,
 }
 
 impl PairFigures {
     /// Of verdicts in the order of their samples and turns.
     pub fn of(verdicts: &[Verdict], bootstrap: &Bootstrap) -> Self {
-        let mut preferences = Vec::new();
+        let mut by_sample = Vec::new();
         let (mut inconsistent, mut same, mut unreadable, mut failed, mut open) = (0, 0, 0, 0, 0);
         for sample in verdicts.chunk_by(|one, other| one.position == other.position) {
+            let position = sample.first().map_or(0, |verdict| verdict.position);
             match pair_outcome(both_turns(sample)) {
                 PairOutcome::Decided { preference, agrees } => {
-                    preferences.push(preference);
+                    by_sample.push((position, preference));
                     inconsistent += u64::from(!agrees);
                     same += u64::from(sample.iter().all(|verdict| verdict.reading == Some(Reading::Same)));
                 }
@@ -348,8 +352,9 @@ impl PairFigures {
                 PairOutcome::Open => open += 1,
             }
         }
+        let preferences: Vec<Preference> = by_sample.iter().map(|(_, preference)| *preference).collect();
         let preferences = preference_figures(&preferences, bootstrap);
-        Self { preferences, inconsistent, same, unreadable, failed, open }
+        Self { preferences, inconsistent, same, unreadable, failed, open, by_sample }
     }
 
     /// Share of the samples that were asked about in both orders on which the orders do not agree, 0 to 1; `None` without any.

@@ -4,7 +4,7 @@ use std::num::NonZero;
 
 use serde_json::json;
 
-use super::words::Shown;
+use super::words;
 use super::{HowArgs, NotJudged};
 use crate::cli::run::progress::judging_bar;
 use crate::cli::text::plain;
@@ -62,9 +62,9 @@ pub(super) fn run(
         }
         let totals = judged.judging.totals;
         unclear |= totals.failed > 0 || totals.unreadable > 0;
-        let one = Shown::of(&store.reader()?, judged.judging)?;
+        let one = words::shown(&store.reader()?, judged.judging)?;
         if !console.is_json() {
-            console.print(&one.words(&store.reader()?)?)?;
+            console.print(&words::words(&store.reader()?, &one)?)?;
         }
         shown.push(one);
         if canceled {
@@ -72,7 +72,7 @@ pub(super) fn run(
         }
     }
     if console.is_json() {
-        console.print_json(&json!({ "judgings": shown.iter().map(Shown::as_json).collect::<Vec<_>>() }))?;
+        console.print_json(&json!({ "judgings": shown.iter().map(words::as_json).collect::<Vec<_>>() }))?;
     }
     if canceled {
         console.note("Interrupted. What was judged is stored; the same command goes on.");

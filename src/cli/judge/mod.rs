@@ -170,10 +170,10 @@ fn list(args: &ListArgs, console: &Console) -> Result<Outcome, CliError> {
     let mut all = Vec::new();
     for judging in reader.judgings()? {
         console.cancel().check()?;
-        all.push(words::Shown::of(&reader, judging)?);
+        all.push(words::shown(&reader, judging)?);
     }
     if console.is_json() {
-        let shown: Vec<_> = all.iter().map(words::Shown::as_json).collect();
+        let shown: Vec<_> = all.iter().map(words::as_json).collect();
         console.print_json(&json!({ "store": reader.path(), "judgings": shown }))?;
     } else {
         console.print(&words::list(&all, &reader)?)?;

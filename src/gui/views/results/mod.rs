@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use self::charts::{Charts, KINDS};
 use self::choice::{Choice, Metrics};
 use self::compare::Comparing;
+use self::data::judged;
 use self::export::{Clip, Export, What};
 use self::grid::Widths;
 use self::picks::Picks;
@@ -148,13 +149,14 @@ impl ResultsView {
 /// The table of what is chosen.
 fn make_sheet(store: &Snapshot, path: &Path, choice: &Choice) -> Result<Sheet, Trouble> {
     let chosen = choice.chosen(&store.runs, &store.experiments, &store.tunings);
+    let reader = Reader::open(path)?;
     let options = TableOptions {
         metrics: chosen.metrics(choice.metrics),
         oracle: choice.oracle,
         published: choice.published,
         unfinished: true,
+        judged: judged(&reader, &chosen.runs)?,
     };
-    let reader = Reader::open(path)?;
     let table = ResultTable::build(&chosen.runs, &chosen.tunings, &options, |run, metric| {
         reader.column(run, metric)
     })?;
