@@ -71,8 +71,7 @@ impl TableContent {
             }
             asked => asked,
         };
-        let judged =
-            Judged::all(reader.judgings()?, &chosen.runs, |judging| reader.verdicts(judging))?;
+        let judged = Judged::all(reader.judgings()?, &chosen.runs, |judging| reader.verdicts(judging))?;
         let options = TableOptions {
             metrics,
             oracle: self.oracle,

@@ -25,6 +25,16 @@ impl Preference {
         }
     }
 
+    /// The same with the second run first.
+    #[must_use]
+    pub const fn swapped(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Tie => Self::Tie,
+            Self::Second => Self::First,
+        }
+    }
+
     /// What the first run gains by it: 1, a half or nothing.
     const fn gain(self) -> f64 {
         match self {
@@ -77,11 +87,20 @@ pub struct PreferenceFigures {
     pub p: f64,
 }
 
+impl PreferenceFigures {
+    /// The same with the second run first.
+    #[must_use]
+    pub fn swapped(self) -> Self {
+        let turned = |interval: Interval| Interval { low: 1.0 - interval.high, high: 1.0 - interval.low };
+        let share = MeanFigure { value: 1.0 - self.share.value, interval: self.share.interval.map(turned) };
+        Self { first: self.second, second: self.first, share, ..self }
+    }
+}
+
 /// What preferences come to; `None` without any.
 pub fn preference_figures(preferences: &[Preference], bootstrap: &Bootstrap) -> Option<PreferenceFigures> {
     let count = |wanted: Preference| preferences.iter().filter(|&&one| one == wanted).count() as u64;
-    let (first, ties, second) =
-        (count(Preference::First), count(Preference::Tie), count(Preference::Second));
+    let (first, ties, second) = (count(Preference::First), count(Preference::Tie), count(Preference::Second));
     let gains: Vec<f64> = preferences.iter().map(|preference| preference.gain()).collect();
     let share = mean_figure(&gains, bootstrap)?;
     let samples = preferences.len() as u64;

@@ -25,9 +25,7 @@ pub use aggregate::{Aggregate, Figure, LiveFigures, ScoreSet};
 pub use answer::{Answer, Parsing, Prediction, UnknownParsing, farthest_rating, parse_answer, python_float};
 pub use bleu::{Bleu, BleuStats, SACREBLEU_SIGNATURE};
 pub use bootstrap::{Bootstrap, Interval};
-pub use judge::{
-    MeanFigure, Preference, PreferenceFigures, judged_test, mean_figure, preference_figures,
-};
+pub use judge::{MeanFigure, Preference, PreferenceFigures, judged_test, mean_figure, preference_figures};
 pub use meteor::{MeteorStages, meteor};
 pub use paired::{Comparison, PairedTest, compare, holm, paired_test};
 pub use porter::porter_stem;

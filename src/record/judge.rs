@@ -5,9 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Finish, ModelSpec, Prices, RunId};
-use crate::metrics::{
-    Bootstrap, MeanFigure, Preference, PreferenceFigures, mean_figure, preference_figures,
-};
+use crate::metrics::{Bootstrap, MeanFigure, Preference, PreferenceFigures, mean_figure, preference_figures};
 
 /// A judging's number in its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -357,6 +355,14 @@ impl PairFigures {
         Self { preferences, inconsistent, same, unreadable, failed, open, by_sample }
     }
 
+    /// The same with the second run first.
+    #[must_use]
+    pub fn swapped(&self) -> Self {
+        let preferences = self.preferences.map(PreferenceFigures::swapped);
+        let by_sample = self.by_sample.iter().map(|(at, preference)| (*at, preference.swapped())).collect();
+        Self { preferences, by_sample, ..self.clone() }
+    }
+
     /// Share of the samples that were asked about in both orders on which the orders do not agree, 0 to 1; `None` without any.
     pub fn inconsistency(&self) -> Option<f64> {
         let asked = self.preferences.map_or(0, |found| found.samples).saturating_sub(self.same);
@@ -411,9 +417,7 @@ pub(crate) mod tests {
     #[test]
     fn a_judge_that_prefers_a_place_prefers_nobody() {
         use Reading::{A, B, Same, Tie};
-        let both = |one, other| {
-            pair_outcome([Some(&verdict(0, 0, one)), Some(&verdict(0, 1, other))])
-        };
+        let both = |one, other| pair_outcome([Some(&verdict(0, 0, one)), Some(&verdict(0, 1, other))]);
         let decided = |preference, agrees| PairOutcome::Decided { preference, agrees };
         assert_eq!(both(Some(A), Some(B)), decided(Preference::First, true));
         assert_eq!(both(Some(B), Some(A)), decided(Preference::Second, true));

@@ -11,8 +11,8 @@ mod spec;
 
 pub use diff::{Difference, diff};
 pub use judge::{
-    JudgeMethod, JudgePrompt, JudgeSpec, JudgeTotals, JudgingId, JudgingRecord, PairFigures, PairOutcome, Reading,
-    RubricFigures, Verdict, answers_key, both_turns, pair_outcome,
+    JudgeMethod, JudgePrompt, JudgeSpec, JudgeTotals, JudgingId, JudgingRecord, PairFigures, PairOutcome,
+    Reading, RubricFigures, Verdict, answers_key, both_turns, pair_outcome,
 };
 pub use rows::{
     CacheKey, CachedAnswer, Column, Event, EventKind, Finish, Prediction, Prices, PromptText, Retrieved,

@@ -217,12 +217,7 @@ impl<W: Write> SampleLines<W> {
     ///
     /// # Errors
     /// Where `out` cannot be written.
-    pub fn new(
-        out: W,
-        metrics: &[Metric],
-        judges: Vec<SampleColumn>,
-        prompts: bool,
-    ) -> io::Result<Self> {
+    pub fn new(out: W, metrics: &[Metric], judges: Vec<SampleColumn>, prompts: bool) -> io::Result<Self> {
         let mut csv = writer(out);
         let before = [
             "run",

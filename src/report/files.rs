@@ -81,8 +81,9 @@ pub fn write_samples<E: From<FileError>>(
 ) -> Result<(), E> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
     let file = WholeFile::create(path).map_err(failed)?;
-    let mut lines = csv::SampleLines::new(file, &sample_metrics(runs, metrics), SampleColumn::all(judged), prompts)
-        .map_err(failed)?;
+    let mut lines =
+        csv::SampleLines::new(file, &sample_metrics(runs, metrics), SampleColumn::all(judged), prompts)
+            .map_err(failed)?;
     for run in runs {
         let mut problem: Option<io::Error> = None;
         read(run, prompts, &mut |prediction| match lines.write(run, &prediction) {

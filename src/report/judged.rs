@@ -136,9 +136,16 @@ impl Judged {
 
     /// What it comes to, in lines.
     pub fn lines(&self) -> Vec<String> {
-        match &self.figures {
-            JudgeFigures::Rubric(figures) => rubric_lines(figures),
-            JudgeFigures::Pair(figures) => pair_lines(figures),
+        self.figures.lines()
+    }
+}
+
+impl JudgeFigures {
+    /// What it comes to, in lines.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Rubric(figures) => rubric_lines(figures),
+            Self::Pair(figures) => pair_lines(figures),
         }
     }
 }
@@ -185,7 +192,8 @@ fn pair_lines(figures: &PairFigures) -> Vec<String> {
 }
 
 fn left_out(unclear: u64, failed: u64, open: u64) -> Option<String> {
-    let counts = [(unclear, "with an unclear verdict"), (failed, "failed"), (open, "judged in one order only")];
+    let counts =
+        [(unclear, "with an unclear verdict"), (failed, "failed"), (open, "judged in one order only")];
     let parts: Vec<String> = counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -277,7 +285,9 @@ impl SampleColumn {
                     .for_each(|(position, points)| put(*run, *position, points.to_string()));
             }
             (JudgeFigures::Pair(figures), [first, second]) => {
-                let short = |at: usize| one.judging.spec.runs.get(at).and_then(|key| key.get(..8)).unwrap_or_default();
+                let short = |at: usize| {
+                    one.judging.spec.runs.get(at).and_then(|key| key.get(..8)).unwrap_or_default()
+                };
                 for &(position, preference) in &figures.by_sample {
                     let (one, other) = match preference {
                         Preference::First => ("preferred to", "not preferred to"),
@@ -303,9 +313,18 @@ pub(super) mod tests {
     use super::*;
     use crate::record::{JudgePrompt, JudgeTotals, JudgingId, Reading, test_spec, test_verdict};
 
-    pub(in crate::report) fn judged(judge: &str, template: &str, runs: &[&RunRecord], points: &[u8]) -> Judged {
+    pub(in crate::report) fn judged(
+        judge: &str,
+        template: &str,
+        runs: &[&RunRecord],
+        points: &[u8],
+    ) -> Judged {
         let method = if runs.len() == 1 { JudgeMethod::Rubric } else { JudgeMethod::Pairwise };
-        let model = crate::record::ModelSpec { name: judge.to_owned(), fingerprint: judge.to_owned(), ..test_spec().model };
+        let model = crate::record::ModelSpec {
+            name: judge.to_owned(),
+            fingerprint: judge.to_owned(),
+            ..test_spec().model
+        };
         let spec = JudgeSpec {
             method,
             model,
@@ -329,9 +348,7 @@ pub(super) mod tests {
                 each.map(|(at, points)| test_verdict(at as u32, 0, Some(Reading::Points(*points)))).collect()
             }
             JudgeMethod::Pairwise => (0..points.len() as u32)
-                .flat_map(|at| {
-                    [test_verdict(at, 0, Some(Reading::A)), test_verdict(at, 1, Some(Reading::B))]
-                })
+                .flat_map(|at| [test_verdict(at, 0, Some(Reading::A)), test_verdict(at, 1, Some(Reading::B))])
                 .collect(),
         };
         Judged::of(judging, &verdicts)

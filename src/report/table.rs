@@ -17,8 +17,8 @@
 //!   such runs alone.
 
 mod build;
-mod label;
 mod judge;
+mod label;
 mod oracle;
 
 pub(in crate::report) use label::short_hash;

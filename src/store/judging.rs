@@ -37,7 +37,8 @@ impl Store {
         let key = spec.key();
         self.write(|step| {
             for run in runs {
-                let found = step.query_row("SELECT 1 FROM runs WHERE id = ?1", [run.0], |_| Ok(())).optional()?;
+                let found =
+                    step.query_row("SELECT 1 FROM runs WHERE id = ?1", [run.0], |_| Ok(())).optional()?;
                 found.ok_or(Fault::Store(StoreError::GoneRun { run: *run }))?;
             }
             step.execute(
@@ -164,7 +165,9 @@ impl Store {
             let mut verdicts = other.verdicts(judging.id)?;
             verdicts.retain(|verdict| {
                 verdict.error.is_none()
-                    || known.binary_search_by_key(&(verdict.position, verdict.turn), |place| (place.0, place.1)).is_err()
+                    || known
+                        .binary_search_by_key(&(verdict.position, verdict.turn), |place| (place.0, place.1))
+                        .is_err()
             });
             for part in verdicts.chunks(2000) {
                 new += self.save_verdicts(mine.id, part, &[])?;
@@ -247,7 +250,8 @@ impl Reader {
 /// Reads a judging; `None` of one that only another version of this program can read.
 fn judging(row: &Row<'_>) -> rusqlite::Result<Option<JudgingRecord>> {
     let Ok(spec) = serde_json::from_str::<JudgeSpec>(row.get_ref(2)?.as_str()?) else { return Ok(None) };
-    let count = |column: usize| Ok::<_, rusqlite::Error>(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0));
+    let count =
+        |column: usize| Ok::<_, rusqlite::Error>(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0));
     let runs = [Some(row.get::<_, i64>(3)?), row.get(4)?].into_iter().flatten().map(RunId);
     Ok(Some(JudgingRecord {
         id: JudgingId(row.get(0)?),

@@ -102,8 +102,10 @@ impl Store {
         let new: u64 = merged.runs.iter().map(|run| run.new).sum();
         if new > 0 || merged.answers > 0 || merged.verdicts > 0 {
             let from = other_path.display();
-            let text =
-                format!("{new} predictions, {} kept answers and {} verdicts were merged from {from}", merged.answers, merged.verdicts);
+            let text = format!(
+                "{new} predictions, {} kept answers and {} verdicts were merged from {from}",
+                merged.answers, merged.verdicts
+            );
             self.log(None, EventKind::Store, &text)?;
         }
         Ok(merged)

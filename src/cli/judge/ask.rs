@@ -28,11 +28,15 @@ pub(super) fn run(
         .iter()
         .map(|names| names.iter().map(|name| reader.find(name)).collect::<Result<_, _>>())
         .collect::<Result<_, _>>()?;
-    let workplace =
-        how.models.workplace()?.with_threads(how.threads.map_or(0, NonZero::get)).with_cancel(console.cancel().clone());
+    let workplace = how
+        .models
+        .workplace()?
+        .with_threads(how.threads.map_or(0, NonZero::get))
+        .with_cancel(console.cancel().clone());
     let settings = JudgeSettings { model: how.model(), template };
-    let mut judge = console
-        .with_progress(Unit::Bytes, |progress| Judge::new(settings, &workplace, console.cancel(), progress))?;
+    let mut judge = console.with_progress(Unit::Bytes, |progress| {
+        Judge::new(settings, &workplace, console.cancel(), progress)
+    })?;
     let limit = how.limit.map(NonZero::get);
     let mut cases = Vec::with_capacity(groups.len());
     for runs in &groups {

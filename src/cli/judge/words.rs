@@ -90,7 +90,16 @@ pub(super) fn list(all: &[Judged], reader: &Reader) -> Result<String, CliError> 
         return Ok(format!("{path} has no judgings yet; `lamplight judge score` makes some.\n"));
     }
     let header = [
-        "Judging", "Method", "Judge", "Template", "Runs", "Verdicts", "Figure", "Unclear", "Failed", "Cost",
+        "Judging",
+        "Method",
+        "Judge",
+        "Template",
+        "Runs",
+        "Verdicts",
+        "Figure",
+        "Unclear",
+        "Failed",
+        "Cost",
         "Begun (UTC)",
     ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
@@ -100,7 +109,15 @@ pub(super) fn list(all: &[Judged], reader: &Reader) -> Result<String, CliError> 
             JudgeFigures::Rubric(figures) => mean(figures.points),
             JudgeFigures::Pair(figures) => figures.preferences.map_or_else(
                 || "–".to_owned(),
-                |found| format!("{} / {} / {}, share {}", found.first, found.ties, found.second, mean(Some(found.share))),
+                |found| {
+                    format!(
+                        "{} / {} / {}, share {}",
+                        found.first,
+                        found.ties,
+                        found.second,
+                        mean(Some(found.share))
+                    )
+                },
             ),
         };
         let runs: Vec<String> = judging.runs.iter().map(|run| run.0.to_string()).collect();

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::label::{differing, of_model, of_variant, short_hash};
 use super::judge::{JudgeKey, Judges};
+use super::label::{differing, of_model, of_variant, short_hash};
 use super::oracle::Oracle;
 use super::{
     CellTest, Choice, Endings, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef,
@@ -13,9 +13,9 @@ use super::{
 use crate::lamp::{Metric, Setting, Split, Task};
 use crate::metrics::{Figure, PairedTest, ScoreSet, holm, judged_test, paired_test};
 use crate::record::{Column, RunId, RunRecord, RunStatus, Totals, Training, Tuning};
-use crate::report::{Measure, Method};
 use crate::report::method::{method_name, run_method_name, without_seed};
 use crate::report::published::{is_of_column, published_beside};
+use crate::report::{Measure, Method};
 
 /// Supplies a run's values by a metric.
 type Columns<'a, E> = dyn FnMut(RunId, Metric) -> Result<Option<Column>, E> + 'a;
@@ -301,7 +301,8 @@ impl<E> Builder<'_, E> {
         let bases = bases(grid, row);
         let mut out = Vec::with_capacity(grid.len());
         for (column, cells) in grid {
-            let found = cells.get(row).and_then(|members| Some((members, self.judges.cell(key, &members.runs)?)));
+            let found =
+                cells.get(row).and_then(|members| Some((members, self.judges.cell(key, &members.runs)?)));
             let Some((members, mut cell)) = found else {
                 out.push(None);
                 continue;
@@ -420,10 +421,7 @@ fn bases<'g, 'r>(grid: &'g Grid<'r>, row: &RowKey) -> Vec<(&'g ColumnKey, &'g Me
 }
 
 /// What a column's cell is compared with.
-fn base_of<'g, 'r>(
-    bases: &[(&'g ColumnKey, &'g Members<'r>)],
-    key: &ColumnKey,
-) -> Option<&'g Members<'r>> {
+fn base_of<'g, 'r>(bases: &[(&'g ColumnKey, &'g Members<'r>)], key: &ColumnKey) -> Option<&'g Members<'r>> {
     if key.method == Method::NonPersonalized {
         return None;
     }

@@ -25,8 +25,12 @@ impl<'j> Judges<'j> {
     /// Those that gave any of the runs points, by name.
     pub(super) fn of(&self, runs: &[&RunRecord]) -> Vec<JudgeKey> {
         let gave = |key: &str| runs.iter().any(|run| self.points(key, run).is_some());
-        let mut found: Vec<JudgeKey> =
-            self.names.iter().filter(|(key, _)| gave(key)).map(|(key, name)| (key.clone(), name.clone())).collect();
+        let mut found: Vec<JudgeKey> = self
+            .names
+            .iter()
+            .filter(|(key, _)| gave(key))
+            .map(|(key, name)| (key.clone(), name.clone()))
+            .collect();
         found.sort_by(|one, other| one.1.cmp(&other.1));
         found
     }

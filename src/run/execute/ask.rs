@@ -117,7 +117,11 @@ impl<'a> Asker<'a> {
     }
 
     /// Answers window after window until there are no more.
-    pub(in crate::run) fn run(mut self, windows: Receiver<Vec<Item>>, progress: &Progress) -> ControlFlow<Stop> {
+    pub(in crate::run) fn run(
+        mut self,
+        windows: Receiver<Vec<Item>>,
+        progress: &Progress,
+    ) -> ControlFlow<Stop> {
         if self.generator.as_ref().is_some_and(|generator| generator.answers_side_by_side()) {
             return self.side_by_side(&windows, progress);
         }

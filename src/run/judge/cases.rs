@@ -55,7 +55,9 @@ impl Cases {
             answered.retain(|row| {
                 while others.next_if(|other| other.position < row.position).is_some() {}
                 let other = others.next_if(|other| other.position == row.position);
-                let Some(other) = other.filter(|other| other.sample_id == row.sample_id) else { return false };
+                let Some(other) = other.filter(|other| other.sample_id == row.sample_id) else {
+                    return false;
+                };
                 if other.answer == row.answer {
                     same.push((row.position, row.sample_id.clone()));
                 }
@@ -129,7 +131,9 @@ impl Cases {
         let input = match (self.inputs, own) {
             (None, _) => Some(String::new()),
             (Some(_), Some(own)) => input_of(own),
-            (Some(other), None) => row(other)?.filter(|other| other.sample_id == id).as_ref().and_then(input_of),
+            (Some(other), None) => {
+                row(other)?.filter(|other| other.sample_id == id).as_ref().and_then(input_of)
+            }
         };
         let Some(input) = input else {
             return Ok((id, Err("its input is not stored".to_owned())));

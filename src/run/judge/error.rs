@@ -28,13 +28,17 @@ pub enum JudgeError {
         problems: Problems,
     },
     /// What is named is no language model, or one that answers each user differently.
-    #[error("{name} cannot judge; name a language model that reads any prompt, such as endpoint:NAME or a GGUF file")]
+    #[error(
+        "{name} cannot judge; name a language model that reads any prompt, such as endpoint:NAME or a GGUF file"
+    )]
     NoJudge {
         /// As given.
         name: String,
     },
     /// A run of a task whose answers are labels.
-    #[error("run {run} is of {task}, whose answers are right or wrong by themselves; judges are for LaMP-4 to LaMP-7")]
+    #[error(
+        "run {run} is of {task}, whose answers are right or wrong by themselves; judges are for LaMP-4 to LaMP-7"
+    )]
     NotText {
         /// The run's short key.
         run: String,
@@ -42,7 +46,9 @@ pub enum JudgeError {
         task: Task,
     },
     /// Two runs over other data.
-    #[error("runs {first} and {second} are not over the same data; `lamplight compare` tells in what they differ")]
+    #[error(
+        "runs {first} and {second} are not over the same data; `lamplight compare` tells in what they differ"
+    )]
     OtherData {
         /// The first run's short key.
         first: String,

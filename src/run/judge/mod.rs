@@ -180,8 +180,7 @@ impl Judge {
         if let CellModel::Load { options: LoadOptions { endpoint: Some(endpoint), .. }, .. } = &self.model {
             let settings = &endpoint.settings;
             cost = settings.cost(prompt_tokens, 0).zip(settings.cost(prompt_tokens, most_new_tokens));
-            tokenizer =
-                settings.tokenizer.clone().unwrap_or_else(|| EstimatingTokenizer::NAME.to_owned());
+            tokenizer = settings.tokenizer.clone().unwrap_or_else(|| EstimatingTokenizer::NAME.to_owned());
         }
         Ok(Estimate { samples, counted, prompt_tokens, most_new_tokens, tokenizer, cost })
     }

@@ -97,7 +97,8 @@ fn last_line(text: &str) -> Option<&str> {
 /// Without what stands around words and means nothing.
 fn bare(text: &str) -> &str {
     text.trim_matches(|c: char| {
-        c.is_whitespace() || matches!(c, '*' | '_' | '"' | '\'' | '`' | '.' | '[' | ']' | '(' | ')' | '“' | '”' | '}' | '{')
+        c.is_whitespace()
+            || matches!(c, '*' | '_' | '"' | '\'' | '`' | '.' | '[' | ']' | '(' | ')' | '“' | '”' | '}' | '{')
     })
 }
 

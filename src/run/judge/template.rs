@@ -141,7 +141,9 @@ pub enum JudgeTemplateError {
         source: Box<toml::de::Error>,
     },
     /// A place is not known.
-    #[error("the template {name} has {{{found}}}; a {method} template may have {known}, and braces that mean nothing are doubled")]
+    #[error(
+        "the template {name} has {{{found}}}; a {method} template may have {known}, and braces that mean nothing are doubled"
+    )]
     UnknownPlace {
         /// The template.
         name: String,
@@ -353,9 +355,7 @@ mod tests {
 
     #[test]
     fn what_a_template_lacks_is_said() {
-        let error = |method, text: &str| {
-            JudgeTemplate::from_text(method, text, "t").unwrap_err().to_string()
-        };
+        let error = |method, text: &str| JudgeTemplate::from_text(method, text, "t").unwrap_err().to_string();
         let said = error(JudgeMethod::Rubric, "{answr}");
         assert!(said.contains("{answr}") && said.contains("{input}, {reference}, {answer}"), "{said}");
         assert!(error(JudgeMethod::Rubric, "{input}").contains("no {answer}"));

@@ -119,9 +119,9 @@ impl Judge {
         };
         let tokenizer = loaded.tokenizer.clone();
         let generation = serde_json::to_value(&self.generation).unwrap_or_default();
-        let keys = settings
-            .use_cache
-            .then(|| Sha256::new_with_prefix(answers_key(env!("CARGO_PKG_VERSION"), &self.spec, &generation)));
+        let keys = settings.use_cache.then(|| {
+            Sha256::new_with_prefix(answers_key(env!("CARGO_PKG_VERSION"), &self.spec, &generation))
+        });
         let makers = Maker { judge: &self.template, cases, tokenizer: &*tokenizer, keys, stop };
         let reader = store.reader()?;
         let side_by_side = loaded.generator.answers_side_by_side();
@@ -209,7 +209,8 @@ impl Judge {
         judging: &JudgingRecord,
         settings: Settings,
     ) -> Result<Option<Budget>, JudgeError> {
-        let CellModel::Load { options: LoadOptions { endpoint: Some(endpoint), .. }, .. } = &self.model else {
+        let CellModel::Load { options: LoadOptions { endpoint: Some(endpoint), .. }, .. } = &self.model
+        else {
             return Ok(None);
         };
         let endpoint = &endpoint.settings;
@@ -364,7 +365,8 @@ impl Storing<'_> {
             rows.iter().filter_map(|row| verdict(self.method, row, self.places)).collect();
         self.store.save_verdicts(self.judging.id, &verdicts, answers)?;
         self.board.add(rows);
-        let failed = rows.iter().filter_map(|row| Some(format!("Sample {}: {}", row.sample_id, row.error.as_ref()?)));
+        let failed =
+            rows.iter().filter_map(|row| Some(format!("Sample {}: {}", row.sample_id, row.error.as_ref()?)));
         let failed: Vec<String> = failed.take(TOLD.saturating_sub(*told)).collect();
         *told += failed.len();
         rows.clear();
