@@ -19,6 +19,7 @@ mod export;
 mod generate;
 mod get;
 mod import_avocado;
+pub mod judge;
 mod keys;
 mod list;
 mod manual;
@@ -73,6 +74,7 @@ use crate::model::registry::RegistryError;
 use crate::report::compare::CompareError;
 use crate::report::files::FileError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
+use crate::run::judge::JudgeError;
 use crate::run::{Places, RunError, experiment};
 use crate::search::SearchError;
 use crate::store::StoreError;
@@ -107,6 +109,7 @@ enum Command {
     Show(show::Show),
     Table(table::TableArgs),
     Compare(compare::CompareArgs),
+    Judge(judge::JudgeArgs),
     Export(export::ExportArgs),
     Chart(chart::ChartArgs),
     Rescore(rescore::RescoreArgs),
@@ -212,6 +215,12 @@ pub enum CliError {
     /// A run could not be executed or scored.
     #[error(transparent)]
     Run(Box<RunError>),
+    /// Not every verdict is there.
+    #[error(transparent)]
+    NotJudged(#[from] judge::NotJudged),
+    /// Runs could not be judged.
+    #[error(transparent)]
+    Judge(Box<JudgeError>),
     /// A prompt could not be built.
     #[error(transparent)]
     Prompt(#[from] ShowPromptError),
@@ -355,6 +364,17 @@ impl From<RunError> for CliError {
     }
 }
 
+impl From<JudgeError> for CliError {
+    fn from(error: JudgeError) -> Self {
+        match error {
+            JudgeError::Canceled(canceled) => Self::Canceled(canceled),
+            JudgeError::Store(error) => error.into(),
+            JudgeError::Run(error) => error.into(),
+            other => Self::Judge(Box::new(other)),
+        }
+    }
+}
+
 impl From<ModelError> for CliError {
     fn from(error: ModelError) -> Self {
         match error {
@@ -442,6 +462,7 @@ fn execute(command: Command, console: &Console, open_window: OpenWindow) -> Resu
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
         Command::Table(arguments) => table::run(&arguments, console),
         Command::Compare(arguments) => compare::run(&arguments, console),
+        Command::Judge(arguments) => judge::run(&arguments, console),
         Command::Export(arguments) => export::run(&arguments, console),
         Command::Chart(arguments) => chart::run(&arguments, console),
         Command::Completions(arguments) => completions::run(&arguments),
