@@ -6,14 +6,14 @@
 //! before the number. A model that names them soon finds the number, and then needs no naming. Nothing that the given titles
 //! say together is kept, only their words.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Dataset;
 use super::histories::{HistoryError, put_split};
 use super::sample_set::{Dice, Summary};
+use super::title_words::TitleWords;
 use crate::jobs::{CancelToken, Progress};
-use crate::lamp::{ProfileEntry, Sample, Setting, Split, Task, quoted_strings};
+use crate::lamp::{ProfileEntry, Sample, Setting, Split, Task};
 
 /// Of a hundred questions so many ask for the shared words, too.
 const NAMING: usize = 75;
@@ -37,54 +37,32 @@ pub fn write_comparisons(
     cancel: &CancelToken,
     progress: &Progress,
 ) -> Result<Summary, HistoryError> {
-    let words = Words::of(datasets)?;
+    let papers = datasets.iter().filter(|dataset| dataset.id().task == Task::Lamp1);
+    let samples = papers.flat_map(Dataset::samples).collect::<Result<Vec<Sample>, _>>()?;
+    let words = TitleWords::of(samples.iter());
+    if words.count() < LEAST {
+        return Err(HistoryError::FewWords { found: words.count(), least: LEAST });
+    }
+    let maker = Maker(words);
     progress.start("writing records", (records + DEV) as u64);
     let mut summary = Summary::default();
     for (split, count, naming) in [(Split::Train, records, NAMING), (Split::Dev, DEV, 0)] {
         let mut dice = Dice::of([seed, split as u64, 0, 0]);
         let made = (0..count).map(|number| {
             progress.add(1);
-            words.comparison(number, naming, &mut dice)
+            maker.comparison(number, naming, &mut dice)
         });
         put_split(folder, (Task::Lamp1, Setting::User, split), made, cancel, &mut summary)?;
     }
     Ok(summary)
 }
 
-/// The words of titles, each as it is written within a sentence and within a title.
-struct Words(Vec<[String; 2]>);
+/// Makes comparisons of words.
+struct Maker(TitleWords);
 
-impl Words {
-    fn of(datasets: &[Dataset]) -> Result<Self, HistoryError> {
-        let mut found: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
-        for dataset in datasets.iter().filter(|dataset| dataset.id().task == Task::Lamp1) {
-            for sample in dataset.samples() {
-                let sample = sample?;
-                let titles = sample.profile.iter().filter_map(|entry| entry.title.as_deref());
-                for title in titles.chain(quoted_strings(&sample.input)) {
-                    for word in title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-                        let forms = found.entry(word.to_lowercase()).or_default();
-                        let form = usize::from(word.chars().any(char::is_uppercase));
-                        // The first in order, so that the order of records decides nothing.
-                        if forms[form].as_deref().is_none_or(|known| word < known) {
-                            forms[form] = Some(word.to_owned());
-                        }
-                    }
-                }
-            }
-        }
-        let forms = found
-            .into_values()
-            .filter_map(|[low, high]| Some([low.clone().or_else(|| high.clone())?, high.or(low)?]));
-        let words: Vec<_> = forms.collect();
-        if words.len() < LEAST {
-            return Err(HistoryError::FewWords { found: words.len(), least: LEAST });
-        }
-        Ok(Self(words))
-    }
-
+impl Maker {
     fn comparison(&self, number: usize, naming: usize, dice: &mut Dice) -> Sample {
-        let mut left = dice.distinct(self.0.len(), 4 * WORDS[1]);
+        let mut left = dice.distinct(self.0.count(), 4 * WORDS[1]);
         let mut some = |dice: &mut Dice, shared: &[usize]| -> Vec<usize> {
             let others = dice.between(WORDS[0].max(shared.len() + 1), WORDS[1]) - shared.len();
             let mut words = left.split_off(left.len() - others);
@@ -100,8 +78,8 @@ impl Words {
         let (right, wrong) = (some(dice, shared), some(dice, &[]));
         // References are written as titles are; what a person's own history has may be written as a sentence.
         let [asked, right, wrong, shared] =
-            [&asked[..], &right, &wrong, shared].map(|words| self.written(words, 1));
-        let earlier = self.written(&earlier, dice.below(2));
+            [&asked[..], &right, &wrong, shared].map(|words| self.0.written(words, 1));
+        let earlier = self.0.written(&earlier, dice.below(2));
         let first = dice.chance(50);
         let answer = if first { "[1]" } else { "[2]" };
         let offered = if first { [right, wrong] } else { [wrong, right] };
@@ -128,9 +106,5 @@ impl Words {
             reference: Some(if named { format!("{shared} {answer}") } else { answer.to_owned() }),
             user_id: None,
         }
-    }
-
-    fn written(&self, words: &[usize], form: usize) -> String {
-        words.iter().map(|&word| self.0[word][form].as_str()).collect::<Vec<_>>().join(" ")
     }
 }

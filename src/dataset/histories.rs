@@ -5,14 +5,14 @@
 //! the person's own question is. Nothing but the given records is used, and no test of what made them: what an entry does
 //! not say is not made up. Two tasks ask for what entries do not have, and get the nearest thing:
 //!
-//! - LaMP-1, where entries cite nothing: of two titles, which is by this person? One is the entry of the profile that shares most words
-//!   with the title in question, the other that of someone else.
+//! - LaMP-1, where entries cite nothing: the person's own question again and again, with other words in it each time.
 //! - LaMP-7, where entries have no plain wording: the tweet's words that questions of the dataset use, too.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::sample_set::{Dice, Growing, SampleSetError, Summary, official_path, write_split};
+use super::title_words::TitleWords;
 use super::{Dataset, DatasetError};
 use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{ProfileEntry, Query, Sample, Setting, Split, Task, input_marker, quoted_strings};
@@ -20,7 +20,8 @@ use crate::lamp::{ProfileEntry, Query, Sample, Setting, Split, Task, input_marke
 /// What is made of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryOptions {
-    /// At most so many entries of a profile become records, drawn at random.
+    /// At most so many entries of a profile become records, drawn at random; for LaMP-1, whose entries ask nothing, so many records
+    /// with other words for each repeat.
     pub entries: usize,
     /// How often each record itself is written, so that it is not drowned.
     pub repeats: usize,
@@ -73,14 +74,24 @@ pub fn histories(dataset: &Dataset, options: HistoryOptions) -> Result<Vec<Sampl
             new.id = format!("{}{kind}{count}", sample.id);
             made.push(new);
         };
+        if let Some(titles) = &known.titles {
+            add('r', 0, sample.clone());
+            for count in 0..options.repeats * options.entries {
+                let mut new = titles.exchanged(sample, &mut draws);
+                if count % 2 == 1 {
+                    new = turned(&new).unwrap_or(new);
+                }
+                add('w', count, new);
+            }
+            continue;
+        }
         for count in 0..options.repeats {
-            let turned = (task == Task::Lamp1 && count % 2 == 1).then(|| turned(sample)).flatten();
-            add('r', count, turned.unwrap_or_else(|| sample.clone()));
+            add('r', count, sample.clone());
         }
         let mut places = draws.distinct(sample.profile.len(), options.entries);
         places.sort_unstable();
         for place in places {
-            if let Some(new) = known.ask(task, number, sample, place, dataset.id().setting, &mut draws) {
+            if let Some(new) = known.ask(task, sample, place, dataset.id().setting) {
                 add('e', place, new);
             }
         }
@@ -139,40 +150,24 @@ pub(super) fn put_split(
 }
 
 /// What all records of a dataset say together.
-struct Known<'a> {
-    samples: &'a [Sample],
+struct Known {
     /// Words of the questions.
     asked: HashSet<String>,
-    /// How many entries of the dataset have a word.
-    spread: HashMap<String, usize>,
+    /// Words of titles; LaMP-1 only.
+    titles: Option<TitleWords>,
 }
 
-impl<'a> Known<'a> {
-    fn of(task: Task, samples: &'a [Sample]) -> Self {
+impl Known {
+    fn of(task: Task, samples: &[Sample]) -> Self {
         let asked = samples.iter().flat_map(|sample| words(&Query::of(task, sample).text)).collect();
-        let mut spread = HashMap::new();
-        if task == Task::Lamp1 {
-            for entry in samples.iter().flat_map(|sample| &sample.profile) {
-                for word in words(title(entry)).into_iter().collect::<HashSet<_>>() {
-                    *spread.entry(word).or_default() += 1;
-                }
-            }
-        }
-        Self { samples, asked, spread }
+        let titles = (task == Task::Lamp1).then(|| TitleWords::of(samples.iter()));
+        Self { asked, titles }
     }
 
     /// An entry as a record; `None` where it lacks what the task asks for, or too little remains.
-    fn ask(
-        &self,
-        task: Task,
-        number: usize,
-        sample: &Sample,
-        place: usize,
-        setting: Setting,
-        draws: &mut Dice,
-    ) -> Option<Sample> {
+    fn ask(&self, task: Task, sample: &Sample, place: usize, setting: Setting) -> Option<Sample> {
         let entry = &sample.profile[place];
-        let mut profile: Vec<ProfileEntry> = match setting {
+        let profile: Vec<ProfileEntry> = match setting {
             Setting::User => {
                 let others = sample.profile.iter().enumerate().filter(|&(other, _)| other != place);
                 others.map(|(_, entry)| entry.clone()).collect()
@@ -180,7 +175,7 @@ impl<'a> Known<'a> {
             Setting::Time => sample.profile[..place].to_vec(),
         };
         let (input, reference) = match task {
-            Task::Lamp1 => self.cite(number, sample, entry, &mut profile, draws)?,
+            Task::Lamp1 => return None,
             Task::Lamp7 => {
                 let kept: Vec<&str> =
                     entry.text.split_whitespace().filter(|word| self.asked.contains(&bare(word))).collect();
@@ -198,46 +193,6 @@ impl<'a> Known<'a> {
             reference: Some(reference),
             ..sample.clone()
         })
-    }
-
-    /// Which of two titles is this person's: the one that is nearest to the entry's, or someone else's nearest. It leaves the profile.
-    fn cite(
-        &self,
-        number: usize,
-        sample: &Sample,
-        entry: &ProfileEntry,
-        profile: &mut Vec<ProfileEntry>,
-        draws: &mut Dice,
-    ) -> Option<(String, String)> {
-        let wanted: HashSet<String> = words(title(entry)).into_iter().collect();
-        let own = (0..profile.len()).filter(|&at| title(&profile[at]) != title(entry)).max_by(|&a, &b| {
-            self.nearness(&wanted, &profile[a]).total_cmp(&self.nearness(&wanted, &profile[b]))
-        })?;
-        let own = profile.remove(own);
-        let own_words: HashSet<String> = words(title(&own)).into_iter().collect();
-        // Among many people someone writes on the same matter; a few are enough.
-        let rival = (0..40)
-            .filter_map(|_| {
-                let other = draws.below(self.samples.len());
-                let entries = &self.samples[other].profile;
-                (other != number && !entries.is_empty()).then(|| &entries[draws.below(entries.len())])
-            })
-            .filter(|rival| title(rival) != title(&own))
-            .max_by(|a, b| self.nearness(&own_words, a).total_cmp(&self.nearness(&own_words, b)))?;
-        let first = draws.below(2) == 0;
-        let offered = if first { [title(&own), title(rival)] } else { [title(rival), title(&own)] };
-        let input = requoted(&sample.input, [title(entry), offered[0], offered[1]])?;
-        Some((input, if first { "[1]" } else { "[2]" }.to_owned()))
-    }
-
-    /// How much of rare words an entry's title shares.
-    fn nearness(&self, wanted: &HashSet<String>, entry: &ProfileEntry) -> f64 {
-        let shared: HashSet<String> =
-            words(title(entry)).into_iter().filter(|word| wanted.contains(word)).collect();
-        // In a fixed order, so that the sum has one.
-        let mut shared: Vec<String> = shared.into_iter().collect();
-        shared.sort_unstable();
-        shared.iter().map(|word| 1.0 / (1.0 + self.spread.get(word).copied().unwrap_or(0) as f64)).sum()
     }
 }
 
@@ -267,10 +222,6 @@ fn requoted(text: &str, strings: [&str; 3]) -> Option<String> {
     let &[start, _, second, _, third, _, end] = parts.as_slice() else { return None };
     let [a, b, c] = strings.map(|string| string.replace('"', ""));
     Some(format!("{start}\"{a}\"{second}\"{b}\"{third}\"{c}\"{end}"))
-}
-
-fn title(entry: &ProfileEntry) -> &str {
-    entry.title.as_deref().unwrap_or_default()
 }
 
 fn bare(word: &str) -> String {

@@ -21,6 +21,7 @@ mod scan;
 mod set;
 mod source;
 pub mod splitter;
+mod title_words;
 
 use std::path::PathBuf;
 

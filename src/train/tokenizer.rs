@@ -8,7 +8,7 @@
 //! The `tokenizers` crate trains it, on one thread and with words in order, so that equal data give equal bytes. What it
 //! leaves to chance, the scores of rare characters, is settled afterwards. Bytes stand for characters never seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tokenizers::decoders::DecoderWrapper;
@@ -159,7 +159,9 @@ fn vocabulary(words: BTreeMap<String, u32>, pieces: usize) -> Result<Vec<(String
         .map(|(word, &count)| (word.clone(), count))
         .collect();
     whole.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
-    whole.truncate(wanted * 4 / 5);
+    // Every character is a part, and a few more are to be had in any case.
+    let characters = words.keys().flat_map(|word| word.chars()).collect::<BTreeSet<_>>().len();
+    whole.truncate((wanted * 4 / 5).min(wanted.saturating_sub(2 * characters)));
     let mut learned: BTreeMap<String, f64> = parts(words, wanted - whole.len())?;
     learned.extend(whole.into_iter().map(|(word, count)| (word, (f64::from(count) / total).ln())));
     let mut learned: Vec<(String, f64)> = learned.into_iter().collect();

@@ -22,8 +22,8 @@ use crate::train::{
 /// Write a dataset in which entries of the profiles are records, too.
 ///
 /// An entry is asked about as its person's own question is, with the rest of the profile (what is older, where entries have
-/// dates). So a small dataset teaches a small model more. Two tasks ask for what entries do not have: LaMP-1 gets the question which of
-/// two titles is by the person, LaMP-7 the words of the tweet that questions use, too. Dev splits are copied, test splits left out.
+/// dates). So a small dataset teaches a small model more. Two tasks ask for what entries do not have: LaMP-1 gets each record again with
+/// other words in its titles, LaMP-7 the words of the tweet that questions use, too. Dev splits are copied, test splits left out.
 #[derive(Debug, Args)]
 pub(super) struct HistoriesArgs {
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(super) struct HistoriesArgs {
     /// The folder to write into; made if need be.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// At most so many entries of each profile, drawn at random.
+    /// At most so many entries of each profile, drawn at random; for LaMP-1 so many records with other words for each repeat.
     #[arg(long, value_name = "N", default_value_t = HistoryOptions::default().entries)]
     entries: usize,
     /// How often each record itself is written.
