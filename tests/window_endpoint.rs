@@ -292,6 +292,7 @@ fn an_endpoint_is_edited_duplicated_and_removed() {
     window.push(Command::ReloadModels);
     window.wait_for("bad.toml:1");
     window.click("Remove endpoint:bad");
+    window.wait_for("Its settings are deleted.");
     window.click("Remove it");
     window.until("one less", |window| !window.has("Remove endpoint:bad"));
 }
