@@ -12,6 +12,7 @@ use super::text::{plain, table};
 use super::{CliError, Console, Outcome};
 use crate::metrics::Bootstrap;
 use crate::record::RunRecord;
+use crate::report::Judged;
 use crate::report::compare::{
     RunComparison, adjust_over_tasks, compare_runs, difference_words, over_tasks, text,
 };
@@ -82,7 +83,12 @@ fn one_pair(
 ) -> Result<RunComparison, CliError> {
     let metrics = args.metrics.choice().of(first.spec.dataset.task);
     let scores = |run: &RunRecord| reader.scores(run.id);
-    Ok(compare_runs((first, scores(first)?), (second, scores(second)?), &metrics, bootstrap)?)
+    let mut comparison =
+        compare_runs((first, scores(first)?), (second, scores(second)?), &metrics, bootstrap)?;
+    let runs = [first.clone(), second.clone()];
+    let judged = Judged::all(reader.judgings()?, &runs, |judging| reader.verdicts(judging))?;
+    comparison.add_judged(&judged);
+    Ok(comparison)
 }
 
 fn whole(comparisons: &[RunComparison], bootstrap: &Bootstrap, columns: usize) -> String {
@@ -124,6 +130,9 @@ fn one(comparison: &RunComparison, out: &mut String) {
             let _ =
                 writeln!(out, "{}: {}.", line.first.metric.name(), text::paired(line.first.metric, paired));
         }
+    }
+    for judged in &comparison.judged {
+        let _ = writeln!(out, "{}: {}.", plain(&judged.title()), judged.words.join("; "));
     }
 }
 

@@ -12,6 +12,7 @@ use super::table::TableContent;
 use super::{CliError, Console, Outcome, Unit};
 use crate::dataset::Dataset;
 use crate::record::{Prediction, RunRecord, RunStatus};
+use crate::report::Judged;
 use crate::report::files::{self, TableFormat};
 use crate::store::Reader;
 
@@ -99,6 +100,7 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<Outcome, CliError> {
             let runs = whole_runs(args, &chosen, console);
             let metrics = args.content.metrics.choice();
             let total = runs.iter().map(|run| run.totals.done).sum();
+            let judged = Judged::all(reader.judgings()?, &runs, |judging| reader.verdicts(judging))?;
             console.with_progress(Unit::Items, |progress| {
                 progress.start("Writing", total);
                 let mut read = |run: &RunRecord, prompts: bool, each: &mut EachPrediction<'_>| {
@@ -107,7 +109,7 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<Outcome, CliError> {
                         each(prediction)
                     })
                 };
-                files::write_samples(&args.out, &runs, &metrics, args.prompts, &mut read)
+                files::write_samples(&args.out, &runs, &metrics, &judged, args.prompts, &mut read)
             })?;
             "the samples"
         }

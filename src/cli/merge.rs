@@ -104,5 +104,12 @@ fn words(other: &std::path::Path, merged: &Merged) -> String {
     if merged.answers > 0 || merged.tunings > 0 {
         out.push_str(&format!("{} kept answers and {} tunings are new.\n", merged.answers, merged.tunings));
     }
+    if merged.verdicts > 0 {
+        out.push_str(&format!("{} verdicts of judges are new.\n", merged.verdicts));
+    }
+    if merged.judgings_left_out > 0 {
+        let count = merged.judgings_left_out;
+        out.push_str(&format!("{count} judgings were left out, since they are of other answers.\n"));
+    }
     out
 }

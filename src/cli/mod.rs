@@ -19,6 +19,7 @@ mod export;
 mod generate;
 mod get;
 mod import_avocado;
+pub mod judge;
 mod keys;
 mod list;
 mod manual;
@@ -65,6 +66,7 @@ pub use selection::{DatasetSelection, NoSuchId, SampleChoice, SelectionError};
 
 use crate::dataset::DatasetError;
 use crate::dataset::avocado::ImportError;
+use crate::dataset::histories::HistoryError;
 use crate::dataset::sample_set::SampleSetError;
 use crate::model::ModelError;
 use crate::model::hub::HubError;
@@ -72,6 +74,7 @@ use crate::model::registry::RegistryError;
 use crate::report::compare::CompareError;
 use crate::report::files::FileError;
 use crate::retrieval::{BuildError, RankingFileError, RetrievalError};
+use crate::run::judge::JudgeError;
 use crate::run::{Places, RunError, experiment};
 use crate::search::SearchError;
 use crate::store::StoreError;
@@ -106,6 +109,7 @@ enum Command {
     Show(show::Show),
     Table(table::TableArgs),
     Compare(compare::CompareArgs),
+    Judge(judge::JudgeArgs),
     Export(export::ExportArgs),
     Chart(chart::ChartArgs),
     Rescore(rescore::RescoreArgs),
@@ -211,12 +215,21 @@ pub enum CliError {
     /// A run could not be executed or scored.
     #[error(transparent)]
     Run(Box<RunError>),
+    /// Not every verdict is there.
+    #[error(transparent)]
+    NotJudged(#[from] judge::NotJudged),
+    /// Runs could not be judged.
+    #[error(transparent)]
+    Judge(Box<JudgeError>),
     /// A prompt could not be built.
     #[error(transparent)]
     Prompt(#[from] ShowPromptError),
     /// The sample set could not be written.
     #[error(transparent)]
     SampleSet(#[from] SampleSetError),
+    /// Records could not be made from given ones.
+    #[error(transparent)]
+    History(HistoryError),
     /// An experiment was not run, or not whole.
     #[error(transparent)]
     RunCommand(#[from] RunCommandError),
@@ -283,6 +296,16 @@ impl From<ImportError> for CliError {
     }
 }
 
+impl From<HistoryError> for CliError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Read(error) => error.into(),
+            HistoryError::Write(error) => error.into(),
+            other => CliError::History(other),
+        }
+    }
+}
+
 impl From<DatasetError> for CliError {
     fn from(error: DatasetError) -> Self {
         match error {
@@ -337,6 +360,17 @@ impl From<RunError> for CliError {
             RunError::Canceled(canceled) => Self::Canceled(canceled),
             RunError::Store(error) => error.into(),
             other => Self::Run(Box::new(other)),
+        }
+    }
+}
+
+impl From<JudgeError> for CliError {
+    fn from(error: JudgeError) -> Self {
+        match error {
+            JudgeError::Canceled(canceled) => Self::Canceled(canceled),
+            JudgeError::Store(error) => error.into(),
+            JudgeError::Run(error) => error.into(),
+            other => Self::Judge(Box::new(other)),
         }
     }
 }
@@ -428,6 +462,7 @@ fn execute(command: Command, console: &Console, open_window: OpenWindow) -> Resu
         Command::ImportAvocado(arguments) => import_avocado::run(arguments, console),
         Command::Table(arguments) => table::run(&arguments, console),
         Command::Compare(arguments) => compare::run(&arguments, console),
+        Command::Judge(arguments) => judge::run(&arguments, console),
         Command::Export(arguments) => export::run(&arguments, console),
         Command::Chart(arguments) => chart::run(&arguments, console),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -7,7 +7,7 @@ use super::store_choice::StoreChoice;
 use super::table_text::table_text;
 use super::{CliError, Console, Outcome};
 use crate::lamp::Metric;
-use crate::report::{MetricChoice, ResultTable, TableOptions, csv, json, latex, markdown};
+use crate::report::{Judged, MetricChoice, ResultTable, TableOptions, csv, json, latex, markdown};
 use crate::store::Reader;
 
 /// Which metrics are shown.
@@ -71,8 +71,14 @@ impl TableContent {
             }
             asked => asked,
         };
-        let options =
-            TableOptions { metrics, oracle: self.oracle, published: self.published, unfinished: false };
+        let judged = Judged::all(reader.judgings()?, &chosen.runs, |judging| reader.verdicts(judging))?;
+        let options = TableOptions {
+            metrics,
+            oracle: self.oracle,
+            published: self.published,
+            unfinished: false,
+            judged,
+        };
         let columns = |run, metric| Ok(reader.column(run, metric)?);
         ResultTable::build(&chosen.runs, &chosen.tunings, &options, columns)
     }

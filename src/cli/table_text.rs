@@ -122,13 +122,13 @@ fn part_lines(
 /// with its room, so that figures stand beneath figures.
 fn lines(row: &Row, cell: &Option<TableCell>, styled: bool) -> Vec<String> {
     let Some(cell) = cell else { return vec!["– ".to_owned()] };
-    let figure = words::figure(row.metric, cell.value);
+    let figure = words::figure(&row.metric, cell.value);
     let figure = match (cell.best, styled) {
         (true, true) => format!("•\u{1b}[1m{figure}\u{1b}[0m"),
         (true, false) => format!("•{figure}"),
         (false, _) => figure,
     };
-    let spread = words::spread(row.metric, cell);
+    let spread = words::spread(&row.metric, cell);
     let spread = if spread.is_empty() { spread } else { format!(" {spread}") };
     let star = if words::star(cell).is_empty() { " " } else { "*" };
     let mut out = vec![format!("{figure}{spread}{star}")];
@@ -139,8 +139,8 @@ fn lines(row: &Row, cell: &Option<TableCell>, styled: bool) -> Vec<String> {
     );
     let values = || cell.published.iter().map(|figure| figure.value);
     if !cell.published.is_empty() {
-        let low = words::figure(row.metric, values().fold(f64::INFINITY, f64::min));
-        let high = words::figure(row.metric, values().fold(f64::NEG_INFINITY, f64::max));
+        let low = words::figure(&row.metric, values().fold(f64::INFINITY, f64::min));
+        let high = words::figure(&row.metric, values().fold(f64::NEG_INFINITY, f64::max));
         out.push(if low == high { format!("◇{low} ") } else { format!("◇{low}–{high} ") });
     }
     out

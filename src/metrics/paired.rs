@@ -117,14 +117,14 @@ pub fn paired_test(metric: Metric, first: &[f64], second: &[f64]) -> Option<Pair
 }
 
 /// The exact two-sided p-value of McNemar's test.
-fn mcnemar(only_first: u64, only_second: u64) -> f64 {
+pub(super) fn mcnemar(only_first: u64, only_second: u64) -> f64 {
     let fewer = only_first.min(only_second);
     // One half is a probability, so that there always is a distribution.
     Binomial::new(0.5, only_first + only_second).map_or(1.0, |binomial| (2.0 * binomial.cdf(fewer)).min(1.0))
 }
 
 /// A two-tailed t-test that the differences' mean is 0; `None` for fewer than two.
-fn paired_t(differences: &[f64]) -> Option<PairedTest> {
+pub(super) fn paired_t(differences: &[f64]) -> Option<PairedTest> {
     let n = differences.len() as f64;
     let degrees = (differences.len() as u64).checked_sub(1).filter(|&degrees| degrees > 0)?;
     let mean = differences.iter().sum::<f64>() / n;

@@ -158,10 +158,8 @@ impl RunSpec {
     /// prompts. `None` for baselines, which have no prompts.
     pub fn answers_key(&self) -> Option<String> {
         self.prompt.as_ref()?;
-        let ModelSpec { fingerprint, device, precision, options, .. } = &self.model;
-        let parts =
-            serde_json::json!([self.program, fingerprint, device, precision, options, self.generation]);
-        Some(hex::encode(Sha256::digest(parts.to_string())))
+        let generation = self.generation.clone().unwrap_or_default();
+        Some(super::answers_key(&self.program, &self.model, &generation))
     }
 }
 

@@ -1,11 +1,14 @@
 //! Two runs beside each other: figures, tests on the samples that both scored, and what their specs differ in.
 
+mod judged;
 pub mod text;
 
 use std::cmp::{Ordering, Reverse};
 
 use serde::Serialize;
 use serde_json::Value;
+
+pub use judged::JudgeComparison;
 
 use super::{Method, MethodColumn, improvement_percent, run_method_name};
 use crate::lamp::{Metric, Setting, Split, Task};
@@ -93,6 +96,8 @@ pub struct RunComparison {
     pub only_second: usize,
     /// A line a metric.
     pub metrics: Vec<MetricComparison>,
+    /// What judges said of both; see [`RunComparison::add_judged`].
+    pub judged: Vec<JudgeComparison>,
     /// What the specs differ in.
     pub differences: Vec<Difference>,
 }
@@ -186,6 +191,7 @@ pub fn compare_runs(
         common,
         only_first: if same_data { scored_first - common } else { scored_first },
         only_second: if same_data { scored_second - common } else { scored_second },
+        judged: Vec::new(),
         differences: diff(&first.spec, &second.spec),
     })
 }

@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use super::{Method, MethodColumn, ResultTable, TableCell, run_method_name, words};
+use super::{Method, MethodColumn, ResultTable, SampleColumn, TableCell, run_method_name, words};
 use crate::lamp::{Metric, PublishedFigure};
 use crate::metrics::PairedTest;
 use crate::record::{Prediction, RunRecord};
@@ -137,9 +137,9 @@ pub fn tabs(table: &ResultTable) -> String {
             head.extend(block.columns.iter().map(MethodColumn::label));
             line(head);
             for row in &block.rows {
-                let mut cells = vec![row.task_label(), row.metric.name().to_owned(), words::n(row)];
+                let mut cells = vec![row.task_label(), row.metric.name(), words::n(row)];
                 cells.extend(row.cells.iter().map(|cell| {
-                    let figure = cell.as_ref().map(|cell| words::figure(row.metric, cell.value));
+                    let figure = cell.as_ref().map(|cell| words::figure(&row.metric, cell.value));
                     figure.unwrap_or_default().replace('−', "-")
                 }));
                 line(cells);
@@ -207,16 +207,17 @@ fn published(figure: &PublishedFigure) -> Vec<String> {
 pub struct SampleLines<W: Write> {
     csv: csv::Writer<W>,
     metrics: Vec<Metric>,
+    judges: Vec<SampleColumn>,
     prompts: bool,
 }
 
 impl<W: Write> SampleLines<W> {
-    /// Begins with the header. `metrics` have a column each, empty for tasks without them; `prompts` adds what the model
+    /// Begins with the header. `metrics` and `judges` have a column each, empty where there is nothing; `prompts` adds what the model
     /// read.
     ///
     /// # Errors
     /// Where `out` cannot be written.
-    pub fn new(out: W, metrics: &[Metric], prompts: bool) -> io::Result<Self> {
+    pub fn new(out: W, metrics: &[Metric], judges: Vec<SampleColumn>, prompts: bool) -> io::Result<Self> {
         let mut csv = writer(out);
         let before = [
             "run",
@@ -249,10 +250,11 @@ impl<W: Write> SampleLines<W> {
             "input_cut",
             "error",
         ];
-        let names = metrics.iter().map(|metric| metric.id());
+        let judged: Vec<String> = judges.iter().map(|judge| text_cell(&judge.name)).collect();
+        let names = metrics.iter().map(|metric| metric.id()).chain(judged.iter().map(String::as_str));
         let prompt = prompts.then_some(["prompt", "prompt_report"]).into_iter().flatten();
         csv.write_record(before.into_iter().chain(names).chain(after).chain(prompt))?;
-        Ok(Self { csv, metrics: metrics.to_vec(), prompts })
+        Ok(Self { csv, metrics: metrics.to_vec(), judges, prompts })
     }
 
     /// Adds one prediction of a run. Numbers of tokens are estimated (four bytes a token) where an endpoint did not count them.
@@ -285,6 +287,7 @@ impl<W: Write> SampleLines<W> {
         line.extend(
             self.metrics.iter().map(|&metric| number(prediction.score.and_then(|score| score.value(metric)))),
         );
+        line.extend(self.judges.iter().map(|judge| judge.cell(run.id, prediction.position).to_owned()));
         line.extend([
             text_cell(&prediction.raw),
             text_cell(&prediction.answer),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::submission::{self, SubmissionError, TaskOutputs};
-use super::{MetricChoice, ResultTable, csv, json, latex, markdown};
+use super::{Judged, MetricChoice, ResultTable, SampleColumn, csv, json, latex, markdown};
 use crate::lamp::Metric;
 use crate::record::{Prediction, RunRecord};
 use crate::whole_file::WholeFile;
@@ -66,7 +66,7 @@ pub fn write_table(path: &Path, table: &ResultTable, format: TableFormat) -> Res
 pub type ReadRun<'a, E> =
     dyn FnMut(&RunRecord, bool, &mut dyn FnMut(Prediction) -> ControlFlow<()>) -> Result<(), E> + 'a;
 
-/// Writes a line a sample, in the order of runs and samples, one sample in memory at a time. What `read` ends early ends with its
+/// Writes a line a sample, in the order of runs and samples, with what judges said of it, one sample in memory at a time. What `read` ends early ends with its
 /// error, and no file appears.
 ///
 /// # Errors
@@ -75,12 +75,15 @@ pub fn write_samples<E: From<FileError>>(
     path: &Path,
     runs: &[RunRecord],
     metrics: &MetricChoice,
+    judged: &[Judged],
     prompts: bool,
     read: &mut ReadRun<'_, E>,
 ) -> Result<(), E> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
     let file = WholeFile::create(path).map_err(failed)?;
-    let mut lines = csv::SampleLines::new(file, &sample_metrics(runs, metrics), prompts).map_err(failed)?;
+    let mut lines =
+        csv::SampleLines::new(file, &sample_metrics(runs, metrics), SampleColumn::all(judged), prompts)
+            .map_err(failed)?;
     for run in runs {
         let mut problem: Option<io::Error> = None;
         read(run, prompts, &mut |prediction| match lines.write(run, &prediction) {

@@ -110,9 +110,9 @@ fn lines(task: &str, row: &Row, shown: std::ops::Range<usize>, out: &mut String)
             out.push_str(" & --");
             continue;
         };
-        let figure = escaped(&words::figure(row.metric, cell.value));
+        let figure = escaped(&words::figure(&row.metric, cell.value));
         let figure = if cell.best { format!("\\textbf{{{figure}}}") } else { figure };
-        let spread = words::spread(row.metric, cell);
+        let spread = words::spread(&row.metric, cell);
         let around =
             if spread.is_empty() { String::new() } else { format!(" {{\\scriptsize {}}}", escaped(&spread)) };
         let star = if words::star(cell).is_empty() { "" } else { "$^{*}$" };

@@ -39,9 +39,9 @@ fn cells(row: &Row) -> Vec<String> {
     let mut cells = vec![row.task_label(), row.metric_label(), words::n(row)];
     cells.extend(row.cells.iter().map(|cell| {
         let Some(cell) = cell else { return "–".to_owned() };
-        let figure = words::figure(row.metric, cell.value);
+        let figure = words::figure(&row.metric, cell.value);
         let mut text = if cell.best { format!("**{figure}**") } else { figure };
-        let spread = words::spread(row.metric, cell);
+        let spread = words::spread(&row.metric, cell);
         if !spread.is_empty() {
             let _ = write!(text, " {spread}");
         }

@@ -10,6 +10,7 @@ pub mod compare;
 pub mod csv;
 pub mod files;
 pub mod json;
+mod judged;
 pub mod latex;
 pub mod markdown;
 mod method;
@@ -18,8 +19,10 @@ pub mod submission;
 mod table;
 pub mod words;
 
+pub use judged::{JudgeFigures, Judged, Measure, SampleColumn, judge_names, mean, template_name};
 pub use method::{Method, method_name, run_method_name};
 pub use published::published_beside;
+use table::short_hash;
 pub use table::{
     CellTest, Choice, Endings, MethodColumn, MetricChoice, ModelBlock, ModelLabel, Note, ResultTable, Row,
     RunRef, SampleSet, Section, Spread, TableCell, TableOptions, improvement_percent,

@@ -17,17 +17,20 @@
 //!   such runs alone.
 
 mod build;
+mod judge;
 mod label;
 mod oracle;
+
+pub(in crate::report) use label::short_hash;
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::Method;
+use super::{Judged, Measure, Method};
 use crate::lamp::{Metric, PublishedFigure, Setting, Split, Task};
 use crate::metrics::{Interval, PairedTest, ScoreSet};
-use crate::record::{RunId, Training};
+use crate::record::{PairFigures, RunId, Training};
 
 /// Which metrics have rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,7 +59,7 @@ impl MetricChoice {
 }
 
 /// What a table shall have beside figures, intervals and tests.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TableOptions {
     /// Which metrics have rows.
     pub metrics: MetricChoice,
@@ -66,6 +69,8 @@ pub struct TableOptions {
     pub published: bool,
     /// Whether runs that are not done have their places already, without figures, as [`Row::waiting`] tells.
     pub unfinished: bool,
+    /// What judges said of the runs: points have rows, preferences are notes.
+    pub judged: Vec<Judged>,
 }
 
 /// Results, ready to be shown or written in any format.
@@ -128,8 +133,8 @@ pub struct MethodColumn {
 pub struct Row {
     /// The task.
     pub task: Task,
-    /// The metric.
-    pub metric: Metric,
+    /// The metric, or the judge.
+    pub metric: Measure,
     /// Which samples all of the row's runs are over.
     pub samples: SampleSet,
     /// Tells the row from others of the task in the section that are over other samples: `a`, `b`, …
@@ -266,7 +271,7 @@ pub struct Choice {
 }
 
 /// Something to know about a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Note {
     /// Runs that are not done are left out.
@@ -296,6 +301,42 @@ pub enum Note {
         mark: String,
         /// Which samples.
         samples: SampleSet,
+    },
+    /// Who a judge is, and how it was asked.
+    Judge {
+        /// The judge as rows name it.
+        judge: String,
+        /// The model's name.
+        model: String,
+        /// What it was asked: `rubric` or `pairwise`.
+        method: &'static str,
+        /// The template, with the beginning of a hash of its text.
+        template: String,
+        /// Samples that have no points, since verdicts are unclear, over all runs shown.
+        unreadable: u64,
+        /// Samples on which the judge failed, over all runs shown.
+        failed: u64,
+    },
+    /// Which of two runs of the table a judge prefers.
+    Preference {
+        /// The judge, named as judges of rows are.
+        judge: String,
+        /// The template, with the beginning of a hash of its text.
+        template: String,
+        /// The task.
+        task: Task,
+        /// The setting.
+        setting: Setting,
+        /// The split.
+        split: Split,
+        /// The first run's model and method.
+        first: String,
+        /// The second's.
+        second: String,
+        /// What the preferences come to.
+        figures: PairFigures,
+        /// The same in words.
+        words: Vec<String>,
     },
     /// A tuned figure is too good.
     SameData {
@@ -360,7 +401,7 @@ impl Row {
         }
     }
 
-    /// `ROUGE-1 ↑`, `MAE ↓`: the arrow tells which way is better.
+    /// `ROUGE-1 ↑`, `MAE ↓`, `Judge (gpt-4o) ↑`: the arrow tells which way is better.
     pub fn metric_label(&self) -> String {
         let arrow = if self.metric.higher_is_better() { '↑' } else { '↓' };
         format!("{} {arrow}", self.metric.name())
@@ -418,6 +459,23 @@ impl fmt::Display for Note {
             Self::Samples { setting, split, task, mark, samples } => {
                 write!(f, "({mark}) {task}, {setting} setting, {split} split: {samples}.")
             }
+            Self::Judge { judge, model, method, template, unreadable, failed } => {
+                write!(
+                    f,
+                    "Judge ({judge}): mean points from 1 to 5 that the language model {model} gave answers against their \
+                     references; method {method}, template {template}."
+                )?;
+                if unreadable + failed > 0 {
+                    write!(f, " Without points: {unreadable} unclear verdicts, {failed} failed.")?;
+                }
+                Ok(())
+            }
+            Self::Preference { judge, template, task, setting, split, first, second, words, .. } => write!(
+                f,
+                "Judge ({judge}), method pairwise in both orders, template {template}; {task}, {setting} setting, {split} split; \
+                 first {first}, second {second}: {}.",
+                words.join("; ")
+            ),
             Self::SameData { task, setting, split, model } => write!(
                 f,
                 "{task}, {setting} setting, {split} split: {model} was tuned on the data that its figure is of, so that \
@@ -429,7 +487,7 @@ impl fmt::Display for Note {
 
 /// How much better than a base a figure is, in percent of the base: positive is better, for errors too, where the lower figure is
 /// the better one. `None` where the base is 0.
-pub fn improvement_percent(metric: Metric, base: f64, value: f64) -> Option<f64> {
-    let change = if metric.higher_is_better() { value - base } else { base - value };
+pub fn improvement_percent(metric: impl Into<Measure>, base: f64, value: f64) -> Option<f64> {
+    let change = if metric.into().higher_is_better() { value - base } else { base - value };
     Some(change / base.abs() * 100.0).filter(|percent| percent.is_finite())
 }

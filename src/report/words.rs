@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{CellTest, Endings, ResultTable, Row, TableCell};
+use super::{CellTest, Endings, Measure, ResultTable, Row, TableCell};
 use crate::lamp::{Metric, PublishedFigure, Task, TaskKind};
 
 /// A figure by a metric: three decimals; one for sacreBLEU, which goes to 100.
-pub fn figure(metric: Metric, value: f64) -> String {
-    minus(match metric {
-        Metric::SacreBleu => format!("{value:.1}"),
+pub fn figure(metric: impl Into<Measure>, value: f64) -> String {
+    minus(match metric.into() {
+        Measure::Metric(Metric::SacreBleu) => format!("{value:.1}"),
         _ => format!("{value:.3}"),
     })
 }
@@ -20,9 +20,9 @@ pub fn percent(value: f64) -> String {
 }
 
 /// A difference by a metric, with its sign.
-pub fn difference(metric: Metric, value: f64) -> String {
-    signed(match metric {
-        Metric::SacreBleu => format!("{value:+.1}"),
+pub fn difference(metric: impl Into<Measure>, value: f64) -> String {
+    signed(match metric.into() {
+        Measure::Metric(Metric::SacreBleu) => format!("{value:+.1}"),
         _ => format!("{value:+.3}"),
     })
 }
@@ -43,10 +43,11 @@ pub fn p_value(p: f64) -> String {
 }
 
 /// What follows a cell's figure: half its interval's width or its runs' standard deviation, and the star; empty without.
-pub fn spread(metric: Metric, cell: &TableCell) -> String {
+pub fn spread(metric: impl Into<Measure>, cell: &TableCell) -> String {
+    let metric = metric.into();
     let around = match (&cell.interval, &cell.spread) {
-        (Some(interval), _) => Some(figure(metric, (interval.high - interval.low) / 2.0)),
-        (None, Some(spread)) => Some(figure(metric, spread.deviation)),
+        (Some(interval), _) => Some(figure(&metric, (interval.high - interval.low) / 2.0)),
+        (None, Some(spread)) => Some(figure(&metric, spread.deviation)),
         (None, None) => None,
     };
     around.map(|around| format!("±{around}")).unwrap_or_default()
@@ -71,7 +72,7 @@ pub fn choice(cell: &TableCell) -> Option<String> {
 }
 
 /// A published figure with where it is from: `0.183 (FlanT5-xxl, zero-shot, bm25, k 4; Salemi et al. 2024, Table 3)`.
-pub fn published(metric: Metric, figure: &PublishedFigure) -> String {
+pub fn published(metric: impl Into<Measure>, figure: &PublishedFigure) -> String {
     let k = figure.k.map(|k| format!(", k {k}")).unwrap_or_default();
     format!(
         "{} ({}, {}, {}{k}; {}, {})",
@@ -98,7 +99,7 @@ pub fn published_lines(table: &ResultTable) -> Vec<String> {
                             row.task,
                             row.metric.name(),
                             column.label(),
-                            published(row.metric, figure)
+                            published(&row.metric, figure)
                         );
                         // Models share their published neighbors.
                         if !lines.contains(&line) {
@@ -218,7 +219,7 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
         for block in &section.blocks {
             let mut all_parsed = Vec::new();
             // Each metric of a task tells the same.
-            for row in block.rows.iter().filter(|row| row.metric == row.task.primary_metric()) {
+            for row in block.rows.iter().filter(|row| row.metric == row.task.primary_metric().into()) {
                 let place = || {
                     let section = format!("{} setting, {} split", section.setting, section.split);
                     format!("{}, {section}, {}", row.task_label(), block.model.label())

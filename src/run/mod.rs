@@ -11,6 +11,7 @@ mod estimate;
 mod execute;
 pub mod experiment;
 mod full_text;
+pub mod judge;
 mod places;
 pub mod plan;
 mod rescore;

@@ -55,7 +55,7 @@ impl CheckReport {
 }
 
 /// The tables that hold something, in the order in which they refer to each other.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 12] = [
     "runs",
     "predictions",
     "scores",
@@ -66,6 +66,8 @@ pub(super) const TABLES: [&str; 10] = [
     "experiments",
     "links",
     "tunings",
+    "judgings",
+    "verdicts",
 ];
 
 /// Sums over a run's rows, and what the run's record says they are.
@@ -83,7 +85,7 @@ const TOTALS: &str = "SELECT r.id, r.key, r.done, r.failed, r.cached, r.fell_bac
     FROM runs r LEFT JOIN predictions p ON p.id BETWEEN r.id << 32 AND (r.id << 32) + 4294967295 GROUP BY r.id";
 
 /// Rows that stand alone: how many, and what they are. Each takes nothing that a sound store has.
-const STRAYS: [(&str, &str); 4] = [
+const STRAYS: [(&str, &str); 5] = [
     (
         "SELECT count(*) FROM predictions p WHERE NOT EXISTS (SELECT 1 FROM runs WHERE id = p.id >> 32)",
         "predictions belong to no run",
@@ -99,6 +101,12 @@ const STRAYS: [(&str, &str); 4] = [
     (
         "SELECT count(*) FROM prompts t WHERE NOT EXISTS (SELECT 1 FROM predictions WHERE id = t.id)",
         "prompts have no prediction",
+    ),
+    (
+        "SELECT count(*) FROM verdicts v JOIN judgings j ON j.id = v.judging WHERE NOT EXISTS \
+         (SELECT 1 FROM predictions WHERE id = (j.first_run << 32) | v.position) OR (j.second_run IS NOT NULL AND \
+         NOT EXISTS (SELECT 1 FROM predictions WHERE id = (j.second_run << 32) | v.position))",
+        "verdicts are of no prediction",
     ),
 ];
 
@@ -168,16 +176,17 @@ fn look(reader: &Reader, report: &mut CheckReport) -> Result<(), StoreError> {
         report.add(ProblemKind::Unreadable, format!("run {short}: {}", run.reason));
     }
     let mut specs = connection
-        .prepare("SELECT key, spec FROM runs")
+        .prepare("SELECT key, spec, 'run' FROM runs UNION ALL SELECT key, spec, 'judging' FROM judgings")
         .map_err(|error| StoreError::sql(&report.path, error))?;
     let wrong = specs.query_map([], |row| {
         let (key, spec) = (row.get::<_, String>(0)?, row.get::<_, String>(1)?);
-        Ok((hex::encode(Sha256::digest(spec)) != key).then_some(key))
+        let what = row.get::<_, String>(2)?;
+        Ok((hex::encode(Sha256::digest(spec)) != key).then_some((what, key)))
     });
-    let wrong: rusqlite::Result<Vec<Option<String>>> = wrong.and_then(Iterator::collect);
-    for key in wrong.map_err(|error| StoreError::sql(&report.path, error))?.into_iter().flatten() {
+    let wrong: rusqlite::Result<Vec<Option<(String, String)>>> = wrong.and_then(Iterator::collect);
+    for (what, key) in wrong.map_err(|error| StoreError::sql(&report.path, error))?.into_iter().flatten() {
         let short = key.get(..8).unwrap_or(&key);
-        report.add(ProblemKind::Inconsistent, format!("run {short}: its spec is not the one of its key"));
+        report.add(ProblemKind::Inconsistent, format!("{what} {short}: its spec is not the one of its key"));
     }
     Ok(())
 }

@@ -17,7 +17,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const APPLICATION_ID: i32 = 0x4c61_6d70;
 
 /// The way from nothing to the present form, a step each; a step that was ever released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// The form that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;

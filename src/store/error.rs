@@ -107,6 +107,18 @@ pub enum StoreError {
         /// The run's short key.
         run: String,
     },
+    /// Another program works on the judging.
+    #[error("another Lamplight is at work on judging {judging}; wait for it to end, or end it")]
+    JudgingInUse {
+        /// The judging's short key.
+        judging: String,
+    },
+    /// No judging is called so, or several are.
+    #[error("no judging of this store is meant by `{given}` alone; `lamplight judge list` shows them")]
+    UnknownJudging {
+        /// As given.
+        given: String,
+    },
     /// No run is called so.
     #[error("no run is called {given}{near}; `lamplight list` shows all")]
     UnknownRun {

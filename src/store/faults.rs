@@ -154,6 +154,7 @@ fn a_store_of_the_first_form_is_brought_to_the_present_one_with_all_its_rows() {
     ) {
         old.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
     }
+    old.execute_batch("DROP TABLE verdicts; DROP TABLE judgings").unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
     old.close().unwrap();
     assert!(matches!(Reader::open(&path), Err(StoreError::Older { .. })));

@@ -21,6 +21,10 @@ pub struct Merged {
     pub answers: u64,
     /// Tunings that were new.
     pub tunings: u64,
+    /// Verdicts of judges that were new.
+    pub verdicts: u64,
+    /// Judgings that were left out: of runs that have other answers here.
+    pub judgings_left_out: u64,
 }
 
 /// What a merge brought to one run.
@@ -45,7 +49,7 @@ const ROWS: usize = 2000;
 const BYTES: usize = 8 << 20;
 
 impl Store {
-    /// Copies runs, predictions, prompts, kept answers, events, experiments and tunings from another store, which is only
+    /// Copies runs, predictions, prompts, kept answers, events, experiments, tunings and judgings from another store, which is only
     /// read. Predictions of one run come together; where both have an answer, that of this store stays. What was copied
     /// before a cancellation stays too, and merging again takes up the rest.
     ///
@@ -87,11 +91,21 @@ impl Store {
             self.save_tuning(tuning)?;
             merged.tunings += 1;
         }
+        cancel.check()?;
+        let here = |key: &str| merged.runs.iter().find(|run| run.key == key);
+        let (verdicts, left_out) = self.merge_judgings(
+            &other,
+            |key| here(key).map(|run| run.run),
+            |key| here(key).is_some_and(|run| run.conflicts > 0),
+        )?;
+        (merged.verdicts, merged.judgings_left_out) = (verdicts, left_out);
         let new: u64 = merged.runs.iter().map(|run| run.new).sum();
-        if new > 0 || merged.answers > 0 {
+        if new > 0 || merged.answers > 0 || merged.verdicts > 0 {
             let from = other_path.display();
-            let text =
-                format!("{new} predictions and {} kept answers were merged from {from}", merged.answers);
+            let text = format!(
+                "{new} predictions, {} kept answers and {} verdicts were merged from {from}",
+                merged.answers, merged.verdicts
+            );
             self.log(None, EventKind::Store, &text)?;
         }
         Ok(merged)

@@ -1,5 +1,5 @@
 //! The single truth about runs: one SQLite file with their specs, predictions, figures, events, experiments and tunings,
-//! and with answers that any run may use again.
+//! with what judges said of them, and with answers that any run may use again.
 //!
 //! A program has one [`Store`], its writer; every [`Reader`] has a connection of its own and never waits. Other programs
 //! may write other runs to the same file: a transaction waits for its turn, and a [`Claim`] keeps two programs off one run.
@@ -10,6 +10,7 @@ mod check;
 mod claim;
 mod connect;
 mod error;
+mod judging;
 mod merge;
 mod reader;
 mod repair;

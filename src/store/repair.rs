@@ -360,6 +360,20 @@ fn settle(
         ("events", "run IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs WHERE id = run)"),
         ("links", "NOT EXISTS (SELECT 1 FROM runs WHERE id = run)"),
         ("links", "NOT EXISTS (SELECT 1 FROM experiments WHERE id = experiment)"),
+        ("judgings", "NOT EXISTS (SELECT 1 FROM runs WHERE id = first_run)"),
+        ("judgings", "second_run IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs WHERE id = second_run)"),
+        ("verdicts", "NOT EXISTS (SELECT 1 FROM judgings WHERE id = judging)"),
+        // What is answered again may be answered otherwise.
+        (
+            "verdicts",
+            "NOT EXISTS (SELECT 1 FROM judgings j JOIN predictions p ON p.id = (j.first_run << 32) | position \
+             WHERE j.id = judging)",
+        ),
+        (
+            "verdicts",
+            "EXISTS (SELECT 1 FROM judgings j WHERE j.id = judging AND j.second_run IS NOT NULL AND NOT EXISTS \
+             (SELECT 1 FROM predictions p WHERE p.id = (j.second_run << 32) | position))",
+        ),
     ] {
         let gone = step.execute(&format!("DELETE FROM {table} WHERE {stray}"), [])? as u64;
         if let Some(table) = tables.iter_mut().find(|found| found.table == table) {

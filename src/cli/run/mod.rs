@@ -2,7 +2,7 @@
 
 mod demo;
 mod dry_run;
-mod progress;
+pub(super) mod progress;
 mod quick;
 mod resume;
 mod summary;
@@ -93,7 +93,8 @@ pub(super) struct WorkArgs {
     store: StoreChoice,
 }
 
-fn amount(text: &str) -> Result<f64, &'static str> {
+/// A sum of money.
+pub(super) fn amount(text: &str) -> Result<f64, &'static str> {
     let good = |amount: &f64| amount.is_finite() && *amount >= 0.0;
     text.parse().ok().filter(good).ok_or("a number from 0 on")
 }

@@ -104,6 +104,58 @@ impl<'c> Bars<'c> {
     }
 }
 
+/// Shows how far a judging is, until [`JudgingBar::end`].
+pub(in crate::cli) struct JudgingBar {
+    shown: Option<(MultiProgress, JoinHandle<()>)>,
+    finished: CancelToken,
+}
+
+/// Begins to show it.
+pub(in crate::cli) fn judging_bar(console: &Console, control: &Control) -> JudgingBar {
+    let finished = CancelToken::new();
+    let wanted = !console.is_quiet() && !console.is_json() && io::stderr().is_terminal();
+    let shown = wanted.then(|| {
+        let lines = MultiProgress::new();
+        let watcher = std::thread::spawn({
+            let (lines, finished, control) = (lines.clone(), finished.clone(), control.clone());
+            move || {
+                let verdicts = lines.add(bar("Verdicts {bar:30} {pos}/{len} {msg}"));
+                let live = lines.add(bar("         {msg}"));
+                while !finished.is_canceled() {
+                    draw_one(&control, &verdicts, &live);
+                    std::thread::sleep(EVERY);
+                }
+            }
+        });
+        (lines, watcher)
+    });
+    JudgingBar { shown, finished }
+}
+
+impl JudgingBar {
+    pub(in crate::cli) fn end(self) {
+        self.finished.cancel();
+        if let Some((lines, watcher)) = self.shown {
+            let _ = watcher.join();
+            let _ = lines.clear();
+        }
+    }
+}
+
+fn bar(template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+fn draw_one(control: &Control, samples: &ProgressBar, live: &ProgressBar) {
+    if let Some(progress) = control.latest().get() {
+        samples.set_length(progress.total);
+        samples.set_position(progress.done);
+        samples.set_message(rate(&progress));
+        live.set_message(metrics(&progress));
+    }
+}
+
 /// How a run ended, in a few words.
 fn ended(result: &Result<RunRecord, RunError>, took: Duration) -> String {
     let run = match result {
@@ -134,12 +186,9 @@ fn ended(result: &Result<RunRecord, RunError>, took: Duration) -> String {
 }
 
 fn draw(lines: &MultiProgress, now: &Mutex<Now>, finished: &CancelToken, control: &Control) {
-    let style = |template: &str| {
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-    };
-    let cells = lines.add(ProgressBar::new(0).with_style(style("Runs     {bar:30} {pos}/{len} {msg}")));
-    let samples = lines.add(ProgressBar::new(0).with_style(style("Samples  {bar:30} {pos}/{len} {msg}")));
-    let live = lines.add(ProgressBar::new(0).with_style(style("         {msg}")));
+    let cells = lines.add(bar("Runs     {bar:30} {pos}/{len} {msg}"));
+    let samples = lines.add(bar("Samples  {bar:30} {pos}/{len} {msg}"));
+    let live = lines.add(bar("         {msg}"));
     while !finished.is_canceled() {
         {
             let now = now.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,12 +196,7 @@ fn draw(lines: &MultiProgress, now: &Mutex<Now>, finished: &CancelToken, control
             cells.set_position(now.number.saturating_sub(1) as u64);
             cells.set_message(now.label.clone());
         }
-        if let Some(progress) = control.latest().get() {
-            samples.set_length(progress.total);
-            samples.set_position(progress.done);
-            samples.set_message(rate(&progress));
-            live.set_message(metrics(&progress));
-        }
+        draw_one(control, &samples, &live);
         std::thread::sleep(EVERY);
     }
 }

@@ -69,7 +69,7 @@ fn cell<'a>(
 ) -> Option<&'a TableCell> {
     let mut blocks = blocks(table, setting, place.split).filter(|block| block.model == *model);
     blocks.find_map(|block| {
-        let row = block.rows.iter().find(|row| place_of(place.split, row) == *place)?;
+        let row = block.rows.iter().find(|row| place_of(place.split, row).as_ref() == Some(place))?;
         block
             .columns
             .iter()
@@ -84,8 +84,9 @@ fn blocks(table: &ResultTable, setting: Setting, split: Split) -> impl Iterator<
     sections.flat_map(|section| &section.blocks)
 }
 
-fn place_of(split: Split, row: &Row) -> Place {
-    Place { split, task: row.task, metric: row.metric, mark: row.mark.clone() }
+/// Where a row's panel is; judges have none.
+fn place_of(split: Split, row: &Row) -> Option<Place> {
+    Some(Place { split, task: row.task, metric: row.metric.metric()?, mark: row.mark.clone() })
 }
 
 /// The panels of a table, in order.
@@ -102,7 +103,7 @@ impl Grid {
         let mut there = BTreeSet::new();
         for section in &table.sections {
             for row in section.blocks.iter().flat_map(|block| &block.rows) {
-                there.insert((place_of(section.split, row), section.setting));
+                there.extend(place_of(section.split, row).map(|place| (place, section.setting)));
             }
         }
         let settings: BTreeSet<Setting> = there.iter().map(|panel| panel.1).collect();
@@ -347,7 +348,7 @@ fn whisker(cell: &TableCell) -> Option<(f64, f64)> {
 
 fn panel(table: &ResultTable, setting: Setting, place: &Place, grid: &Grid, plot: Plot) -> Panel {
     let rows = blocks(table, setting, place.split).flat_map(|block| &block.rows);
-    let rows: Vec<&Row> = rows.filter(|row| place_of(place.split, row) == *place).collect();
+    let rows: Vec<&Row> = rows.filter(|row| place_of(place.split, row).as_ref() == Some(place)).collect();
     let counts: Vec<(usize, usize)> = rows.iter().filter_map(|row| row.n()).collect();
     let fewest = counts.iter().map(|count| count.0).min();
     let most = counts.iter().map(|count| count.1).max();

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::judge::{JudgeKey, Judges};
 use super::label::{differing, of_model, of_variant, short_hash};
 use super::oracle::Oracle;
 use super::{
@@ -10,11 +11,11 @@ use super::{
     SampleSet, Section, Spread, TableCell, TableOptions, improvement_percent,
 };
 use crate::lamp::{Metric, Setting, Split, Task};
-use crate::metrics::{Figure, ScoreSet, holm, paired_test};
+use crate::metrics::{Figure, PairedTest, ScoreSet, holm, judged_test, paired_test};
 use crate::record::{Column, RunId, RunRecord, RunStatus, Totals, Training, Tuning};
-use crate::report::Method;
 use crate::report::method::{method_name, run_method_name, without_seed};
 use crate::report::published::{is_of_column, published_beside};
+use crate::report::{Measure, Method};
 
 /// Supplies a run's values by a metric.
 type Columns<'a, E> = dyn FnMut(RunId, Metric) -> Result<Option<Column>, E> + 'a;
@@ -53,6 +54,7 @@ impl ResultTable {
         }
         let mut superseded = 0;
         let mut sections = Vec::new();
+        let judges = Judges::new(&options.judged);
         for ((setting, split), runs) in by_section {
             let marks = marks(&runs);
             for ((task, samples), mark) in &marks {
@@ -65,6 +67,7 @@ impl ResultTable {
                 tunings,
                 options,
                 marks: &marks,
+                judges: &judges,
                 columns: &mut columns,
                 notes: &mut notes,
                 superseded: 0,
@@ -75,8 +78,17 @@ impl ResultTable {
         if superseded > 0 {
             notes.push(Note::Superseded { runs: superseded });
         }
+        notes.extend(judges.notes(&shown_runs(&sections, runs)));
         Ok(Self { sections, notes })
     }
+}
+
+/// The runs that have a place in any row.
+fn shown_runs<'r>(sections: &[Section], runs: &'r [RunRecord]) -> Vec<&'r RunRecord> {
+    let blocks = sections.iter().flat_map(|section| &section.blocks);
+    let cells = blocks.flat_map(|block| &block.rows).flat_map(|row| row.cells.iter().flatten());
+    let ids: BTreeSet<RunId> = cells.flat_map(|cell| &cell.runs).map(|run| run.id).collect();
+    runs.iter().filter(|run| ids.contains(&run.id)).collect()
 }
 
 fn has_figures(run: &RunRecord) -> bool {
@@ -182,6 +194,7 @@ struct Builder<'a, E> {
     tunings: &'a [Tuning],
     options: &'a TableOptions,
     marks: &'a Marks,
+    judges: &'a Judges<'a>,
     columns: &'a mut Columns<'a, E>,
     notes: &'a mut Vec<Note>,
     superseded: usize,
@@ -245,7 +258,7 @@ impl<E> Builder<'_, E> {
                 if cells.iter().all(Option::is_none) && waiting.iter().all(Vec::is_empty) {
                     continue;
                 }
-                mark_best(metric, &columns, &mut cells);
+                mark_best(&metric.into(), &columns, &mut cells);
                 let published: Vec<_> = match self.options.published {
                     true => published_beside(task, self.setting, self.split, metric).collect(),
                     false => Vec::new(),
@@ -257,12 +270,60 @@ impl<E> Builder<'_, E> {
                     }
                 }
                 let mark = self.marks.get(&key).cloned();
-                rows.push(Row { task, metric, samples: key.1.clone(), mark, cells, published, waiting });
-                ranks.push(ScoreSet::all_metrics(task).iter().position(|&other| other == metric));
+                let place = ScoreSet::all_metrics(task).iter().position(|&other| other == metric);
+                let (metric, samples) = (metric.into(), key.1.clone());
+                rows.push(Row { task, metric, samples, mark, cells, published, waiting });
+                ranks.push(Rank::Metric(place));
+            }
+            for judge in self.judges.of(&row_runs(&grid, &key)) {
+                let mut cells = self.judged_cells(&grid, &key, &judge);
+                cells.resize(columns.len(), None); // no judge is asked what the best of all answers would be
+                let measure = Measure::Judge(judge.1.clone());
+                mark_best(&measure, &columns, &mut cells);
+                rows.push(Row {
+                    task,
+                    metric: measure,
+                    samples: key.1.clone(),
+                    mark: self.marks.get(&key).cloned(),
+                    cells,
+                    published: Vec::new(),
+                    waiting: vec![Vec::new(); columns.len()],
+                });
+                ranks.push(Rank::Judge(judge.0));
             }
         }
         adjust(&mut rows, &ranks, columns.len());
         Ok(ModelBlock { model, columns, rows })
+    }
+
+    /// A row's cells by a judge, in the order of the grid's columns.
+    fn judged_cells(&self, grid: &Grid<'_>, row: &RowKey, (key, name): &JudgeKey) -> Vec<Option<TableCell>> {
+        let bases = bases(grid, row);
+        let mut out = Vec::with_capacity(grid.len());
+        for (column, cells) in grid {
+            let found =
+                cells.get(row).and_then(|members| Some((members, self.judges.cell(key, &members.runs)?)));
+            let Some((members, mut cell)) = found else {
+                out.push(None);
+                continue;
+            };
+            cell.choice.clone_from(&members.choice);
+            if let Some(base) = base_of(&bases, column)
+                && let Some(base_cell) = self.judges.cell(key, &base.runs)
+            {
+                let measure = Measure::Judge(name.clone());
+                cell.difference_percent = improvement_percent(&measure, base_cell.value, cell.value);
+                if let ([first], [second]) = (&base.runs[..], &members.runs[..])
+                    && first.id != second.id
+                    && let (Some(base), Some(own)) =
+                        (self.judges.values(key, first), self.judges.values(key, second))
+                {
+                    cell.test = test(judged_test, &base, &own);
+                }
+            }
+            out.push(Some(cell));
+        }
+        out
     }
 
     /// The runs by column and row, tuned ones in their own column too.
@@ -319,11 +380,7 @@ impl<E> Builder<'_, E> {
 
     /// A row's cells, in the order of the grid's columns.
     fn cells(&mut self, grid: &Grid<'_>, row: &RowKey, metric: Metric) -> Result<Vec<Option<TableCell>>, E> {
-        let bases: Vec<(&ColumnKey, &Members<'_>)> = grid
-            .iter()
-            .filter(|(key, _)| key.method == Method::NonPersonalized)
-            .filter_map(|(key, cells)| Some((key, cells.get(row)?)))
-            .collect();
+        let bases = bases(grid, row);
         let mut kept: Option<(RunId, Option<Column>)> = None;
         let mut out = Vec::with_capacity(grid.len());
         for (key, cells) in grid {
@@ -333,14 +390,7 @@ impl<E> Builder<'_, E> {
                 out.push(None);
                 continue;
             };
-            let same_variant = bases
-                .iter()
-                .find(|(base, _)| (&base.variant, &base.template) == (&key.variant, &key.template));
-            // Where only one run has no entries, whatever its variant, that is the one to compare with; its column's label
-            // says in what else it differs.
-            let only = if let [only] = &bases[..] { Some(only) } else { None };
-            if key.method != Method::NonPersonalized
-                && let Some((_, base)) = same_variant.or(only)
+            if let Some(base) = base_of(&bases, key)
                 && let Some(base_cell) = cell_of(base, metric)
             {
                 cell.difference_percent = improvement_percent(metric, base_cell.value, cell.value);
@@ -354,7 +404,7 @@ impl<E> Builder<'_, E> {
                     if let Some((_, Some(base))) = &kept
                         && let Some(own) = (self.columns)(second.id, metric)?
                     {
-                        cell.test = test(metric, base, &own);
+                        cell.test = test(|one, other| paired_test(metric, one, other), base, &own);
                     }
                 }
             }
@@ -364,13 +414,43 @@ impl<E> Builder<'_, E> {
     }
 }
 
+/// The cells of a row without entries, by column.
+fn bases<'g, 'r>(grid: &'g Grid<'r>, row: &RowKey) -> Vec<(&'g ColumnKey, &'g Members<'r>)> {
+    let without = grid.iter().filter(|(key, _)| key.method == Method::NonPersonalized);
+    without.filter_map(|(key, cells)| Some((key, cells.get(row)?))).collect()
+}
+
+/// What a column's cell is compared with.
+fn base_of<'g, 'r>(bases: &[(&'g ColumnKey, &'g Members<'r>)], key: &ColumnKey) -> Option<&'g Members<'r>> {
+    if key.method == Method::NonPersonalized {
+        return None;
+    }
+    let same_variant =
+        bases.iter().find(|(base, _)| (&base.variant, &base.template) == (&key.variant, &key.template));
+    // Where only one run has no entries, whatever its variant, that is the one to compare with; its column's label
+    // says in what else it differs.
+    let only = if let [only] = bases { Some(only) } else { None };
+    same_variant.or(only).map(|(_, base)| *base)
+}
+
+/// Rows whose tests belong together: those of one place among their tasks' metrics, or of one judge.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Metric(Option<usize>),
+    Judge(String),
+}
+
 /// Whether a formula tests a difference by the metric.
 const fn has_test(metric: Metric) -> bool {
     !matches!(metric, Metric::MacroF1 | Metric::SacreBleu)
 }
 
 /// The test over the samples that both have; not adjusted yet.
-fn test(metric: Metric, first: &Column, second: &Column) -> Option<CellTest> {
+fn test(
+    by_formula: impl Fn(&[f64], &[f64]) -> Option<PairedTest>,
+    first: &Column,
+    second: &Column,
+) -> Option<CellTest> {
     let (mut one, mut other) = (Vec::new(), Vec::new());
     let (mut at, mut by) = (0, 0);
     while let (Some(left), Some(right)) = (first.positions.get(at), second.positions.get(by)) {
@@ -386,7 +466,7 @@ fn test(metric: Metric, first: &Column, second: &Column) -> Option<CellTest> {
             }
         }
     }
-    let result = paired_test(metric, &one, &other)?;
+    let result = by_formula(&one, &other)?;
     Some(CellTest { samples: one.len(), result, p_holm: result.p() })
 }
 
@@ -559,7 +639,7 @@ fn set_oracle_difference(metric: Metric, columns: &[MethodColumn], cells: &mut [
     }
 }
 
-fn mark_best(metric: Metric, columns: &[MethodColumn], cells: &mut [Option<TableCell>]) {
+fn mark_best(metric: &Measure, columns: &[MethodColumn], cells: &mut [Option<TableCell>]) {
     let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
     let mut rivals: Vec<&mut TableCell> = columns
         .iter()
@@ -575,14 +655,14 @@ fn mark_best(metric: Metric, columns: &[MethodColumn], cells: &mut [Option<Table
 }
 
 /// Adjusts p-values over each column's rows whose metrics have the same place among their tasks' metrics.
-fn adjust(rows: &mut [Row], ranks: &[Option<usize>], columns: usize) {
-    let families: BTreeSet<Option<usize>> = ranks.iter().copied().collect();
+fn adjust(rows: &mut [Row], ranks: &[Rank], columns: usize) {
+    let families: BTreeSet<&Rank> = ranks.iter().collect();
     for column in 0..columns {
         for family in &families {
             let mut tests: Vec<&mut CellTest> = rows
                 .iter_mut()
                 .zip(ranks)
-                .filter(|(_, rank)| *rank == family)
+                .filter(|(_, rank)| rank == family)
                 .filter_map(|(row, _)| row.cells.get_mut(column)?.as_mut()?.test.as_mut())
                 .collect();
             let adjusted = holm(&tests.iter().map(|test| test.result.p()).collect::<Vec<_>>());

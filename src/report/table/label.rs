@@ -46,7 +46,7 @@ fn flatten(path: String, value: &Value, out: &mut Vec<(String, String)>) {
 }
 
 /// A text's hash, short: enough to tell a handful apart.
-pub(super) fn short_hash(text: &str) -> String {
+pub(in crate::report) fn short_hash(text: &str) -> String {
     let mut hash = hex::encode(Sha256::digest(text));
     hash.truncate(6);
     hash

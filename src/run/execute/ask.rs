@@ -22,7 +22,7 @@ pub(super) const BATCH: usize = 16;
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What goes to the thread that stores.
-pub(super) enum Message {
+pub(in crate::run) enum Message {
     /// Rows to be scored and stored together, with answers to be kept.
     Rows(Vec<Answered>),
     /// Something that a person should know.
@@ -30,13 +30,13 @@ pub(super) enum Message {
 }
 
 /// A row with everything but its score, and the answer to be kept where the model just gave it.
-pub(super) struct Answered {
+pub(in crate::run) struct Answered {
     pub row: Prediction,
     pub keep: Option<(CacheKey, CachedAnswer)>,
 }
 
 /// Why no more is asked.
-pub(super) enum Stop {
+pub(in crate::run) enum Stop {
     /// Canceled, or nobody stores any more.
     Told,
     /// What the rest would cost is more than may be spent.
@@ -78,7 +78,7 @@ impl Recent {
 
 /// What the model's thread looks at between batches.
 #[derive(Clone, Copy)]
-pub(super) struct Watch<'a> {
+pub(in crate::run) struct Watch<'a> {
     pub control: &'a Control,
     /// Canceled with the control's token, or when nobody stores any more.
     pub stop: &'a CancelToken,
@@ -86,7 +86,7 @@ pub(super) struct Watch<'a> {
 }
 
 /// Asks the model.
-pub(super) struct Asker<'a> {
+pub(in crate::run) struct Asker<'a> {
     /// `None` where a rule has answered already.
     pub(super) generator: Option<&'a mut (dyn Generator + Send + 'static)>,
     pub(super) config: &'a GenerationConfig,
@@ -99,7 +99,7 @@ pub(super) struct Asker<'a> {
 
 impl<'a> Asker<'a> {
     /// `queue` is how many messages may wait for the thread that stores.
-    pub(super) fn new(
+    pub(in crate::run) fn new(
         generator: Option<&'a mut (dyn Generator + Send + 'static)>,
         config: &'a GenerationConfig,
         batch: Option<usize>,
@@ -117,7 +117,11 @@ impl<'a> Asker<'a> {
     }
 
     /// Answers window after window until there are no more.
-    pub(super) fn run(mut self, windows: Receiver<Vec<Item>>, progress: &Progress) -> ControlFlow<Stop> {
+    pub(in crate::run) fn run(
+        mut self,
+        windows: Receiver<Vec<Item>>,
+        progress: &Progress,
+    ) -> ControlFlow<Stop> {
         if self.generator.as_ref().is_some_and(|generator| generator.answers_side_by_side()) {
             return self.side_by_side(&windows, progress);
         }

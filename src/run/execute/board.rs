@@ -17,7 +17,7 @@ const RECENT: Duration = Duration::from_secs(30);
 const APART: Duration = Duration::from_millis(200);
 
 /// Gathers from the threads of a run what the slot then shows.
-pub(super) struct Board<'a> {
+pub(in crate::run) struct Board<'a> {
     latest: &'a Latest<RunProgress>,
     inner: Mutex<Inner>,
 }
@@ -39,7 +39,7 @@ struct Inner {
 
 impl<'a> Board<'a> {
     /// For a run that is to answer `total` samples.
-    pub(super) fn new(latest: &'a Latest<RunProgress>, run: RunId, task: Task, total: u64) -> Self {
+    pub(in crate::run) fn new(latest: &'a Latest<RunProgress>, run: RunId, task: Task, total: u64) -> Self {
         let progress = RunProgress {
             run,
             phase: Phase::Loading,
@@ -72,12 +72,12 @@ impl<'a> Board<'a> {
     }
 
     /// Counts a row that was stored before this executor began.
-    pub(super) fn add_earlier(&self, row: &Prediction) {
+    pub(in crate::run) fn add_earlier(&self, row: &Prediction) {
         self.inner().count(row);
     }
 
     /// Counts rows that were just stored.
-    pub(super) fn add(&self, rows: &[Prediction]) {
+    pub(in crate::run) fn add(&self, rows: &[Prediction]) {
         let mut inner = self.inner();
         for row in rows {
             inner.count(row);
@@ -90,7 +90,7 @@ impl<'a> Board<'a> {
     }
 
     /// Says what is being done now. While it rests, no time counts.
-    pub(super) fn set_phase(&self, phase: Phase) {
+    pub(in crate::run) fn set_phase(&self, phase: Phase) {
         let mut inner = self.inner();
         let now = Instant::now();
         match (inner.since, phase) {

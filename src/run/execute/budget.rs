@@ -5,7 +5,7 @@ use crate::record::Prices;
 
 /// Counts what answers cost, so that nothing is asked whose answer might cost more than is left.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Budget {
+pub(in crate::run) struct Budget {
     prices: Prices,
     limit: Option<f64>,
     /// By the whole experiment, before and since.
@@ -18,7 +18,7 @@ pub(super) struct Budget {
 
 impl Budget {
     /// `spent` is what the experiment has cost so far, and `own` what this run has.
-    pub(super) const fn new(prices: Prices, limit: Option<f64>, spent: f64, own: f64) -> Self {
+    pub(in crate::run) const fn new(prices: Prices, limit: Option<f64>, spent: f64, own: f64) -> Self {
         Self { prices, limit, spent, own, reserved: 0.0 }
     }
 

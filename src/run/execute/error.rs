@@ -97,7 +97,7 @@ pub enum RunError {
 
 impl RunError {
     /// What a panic left behind, as an error.
-    pub(super) fn of_panic(part: &'static str, payload: &(dyn std::any::Any + Send)) -> Self {
+    pub(in crate::run) fn of_panic(part: &'static str, payload: &(dyn std::any::Any + Send)) -> Self {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
         Self::Panicked { part, message: text.unwrap_or_else(|| "without a message".to_owned()) }

@@ -4,12 +4,12 @@
 //! caller's asks the model (`ask`), one scores and stores (`storing`). So the model never waits while something is
 //! prepared, memory is that of a few windows however long the run, and an answer is stored a moment after it exists.
 
-mod ask;
-mod board;
-mod budget;
+pub(in crate::run) mod ask;
+pub(in crate::run) mod board;
+pub(in crate::run) mod budget;
 mod control;
 mod error;
-mod prepare;
+pub(in crate::run) mod prepare;
 mod prompts;
 mod side_by_side;
 mod storing;
@@ -407,7 +407,7 @@ impl<'a> Executor<'a> {
 }
 
 /// Cancels when it goes, be it by a panic.
-struct CancelOnDrop<'a>(&'a CancelToken);
+pub(in crate::run) struct CancelOnDrop<'a>(pub(in crate::run) &'a CancelToken);
 
 impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
@@ -416,7 +416,7 @@ impl Drop for CancelOnDrop<'_> {
 }
 
 /// Loads a model. The loader itself cannot be told to stop, so a canceled one is left to end by itself.
-fn load_or_leave(
+pub(in crate::run) fn load_or_leave(
     path: &Path,
     options: &LoadOptions,
     stop: &CancelToken,

@@ -20,13 +20,13 @@ use crate::store::{Reader, StoreError};
 const WINDOW: Window = Window { samples: 256, texts: usize::MAX, bytes: 1 << 23 };
 
 /// A sample on its way: its row as far as it is known, and what is left to do for it.
-pub(super) struct Item {
+pub(in crate::run) struct Item {
     pub row: Prediction,
     pub work: Work,
 }
 
 /// What is left to do for a sample before its row is scored.
-pub(super) enum Work {
+pub(in crate::run) enum Work {
     /// A model is asked.
     Ask(Question),
     /// Nothing: there is an answer, or an error.
@@ -34,7 +34,7 @@ pub(super) enum Work {
 }
 
 /// A prompt as the model reads it. Its text is that of the row.
-pub(super) struct Question {
+pub(in crate::run) struct Question {
     /// How many bytes of the text the model reads.
     pub read: usize,
     /// The tokens of that, cut to length.
@@ -261,7 +261,7 @@ impl From<RetrievalError> for Unprepared {
 }
 
 /// The key of an answer to a prompt: its tokens for most models, its text for those that put it into a template of their own.
-fn key(mut hash: Sha256, tokens: &[u32], text: &str) -> CacheKey {
+pub(in crate::run) fn key(mut hash: Sha256, tokens: &[u32], text: &str) -> CacheKey {
     hash.update((tokens.len() as u64).to_le_bytes());
     let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
     hash.update(bytes);

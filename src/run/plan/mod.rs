@@ -15,14 +15,16 @@ mod retrievers;
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::Arc;
 
-use super::experiment::{Experiment, KeyPath, Problem, ProblemKind, Problems};
-use super::{Cell, Workplace};
+use super::experiment::{Experiment, KeyPath, ModelSettings, Problem, ProblemKind, Problems};
+use super::{Cell, CellModel, Workplace};
 use crate::dataset::{DatasetError, DatasetId};
 use crate::jobs::{CancelToken, Canceled, Progress};
 use crate::lamp::{Metric, Setting, Split, Task};
-use crate::model::ModelError;
 use crate::model::registry::RegistryError;
+use crate::model::{GenerationConfig, ModelError, TextTokenizer};
+use crate::record::ModelSpec;
 use crate::retrieval::BuildError;
 
 pub use data::draw;
@@ -300,6 +302,50 @@ pub fn survey(
     let notes = planner.notes.into_inner();
     let problems = planner.problems.into_inner();
     Ok((made.map(|plan| Plan { notes, ..plan }), Problems::sorted(problems)))
+}
+
+/// A model by itself, with no experiment around it.
+pub(in crate::run) struct LoneModel {
+    pub(in crate::run) spec: ModelSpec,
+    pub(in crate::run) model: CellModel,
+    pub(in crate::run) generation: GenerationConfig,
+    pub(in crate::run) batch: Option<usize>,
+    /// `None` of a rule.
+    pub(in crate::run) tokenizer: Option<Arc<dyn TextTokenizer>>,
+}
+
+/// Finds and describes one model, as for an experiment that has no other.
+///
+/// # Errors
+/// What is wrong with it; canceled.
+pub(in crate::run) fn plan_model(
+    settings: ModelSettings,
+    workplace: &Workplace,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<LoneModel, PlanError> {
+    let experiment = Experiment { models: vec![settings], ..Experiment::default() };
+    let planner = Planner {
+        experiment: &experiment,
+        workplace,
+        cancel,
+        progress,
+        damaged: Vec::new(),
+        problems: RefCell::default(),
+        notes: RefCell::default(),
+    };
+    let found = planner.models()?.pop();
+    let problems = Problems::sorted(planner.problems.into_inner());
+    match found.filter(|_| problems.0.is_empty()) {
+        Some(model) => Ok(LoneModel {
+            generation: model.generation.config(model.greedy, 0),
+            spec: model.spec,
+            model: model.model,
+            batch: model.batch,
+            tokenizer: model.tokenizer,
+        }),
+        None => Err(problems.into()),
+    }
 }
 
 /// What planning shares.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{self, Align, Layout, ScrollArea, Ui};
 
+use super::data::judged;
 use crate::gui::command::{Command, Inspection};
 use crate::gui::kit;
 use crate::gui::loadable::{Loadable, Trouble};
@@ -48,6 +49,17 @@ struct TaskLines {
     inspection: Inspection,
 }
 
+/// What the comparison asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Nothing.
+    Nothing,
+    /// To go back to the table.
+    Back,
+    /// To let a model judge the two.
+    Judge,
+}
+
 /// The state of a comparison.
 #[derive(Debug)]
 pub struct Comparing {
@@ -63,26 +75,32 @@ impl Comparing {
         Self { first, second, metrics, loaded: Loadable::default() }
     }
 
-    /// Asks for the comparison.
-    pub fn want(&mut self, cx: &Cx<'_>) {
+    /// The two runs.
+    pub const fn runs(&self) -> (RunId, RunId) {
+        (self.first, self.second)
+    }
+
+    /// Asks for the comparison; `version` is how often something was said of runs.
+    pub fn want(&mut self, cx: &Cx<'_>, version: u64) {
         let store = cx.shared.places.store.clone();
         let (first, second, metrics) = (self.first, self.second, self.metrics.clone());
         let subject = Subject { store: store.clone(), first, second, metrics };
         let own = subject.clone();
-        self.loaded.want(cx.ctx, "comparison", subject, 0, move |cancel, progress| {
+        self.loaded.want(cx.ctx, "comparison", subject, version, move |cancel, progress| {
             compare(&store, &own, cancel, progress)
         });
     }
 
-    /// Draws it; tells whether the way back was asked for.
-    pub fn show(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) -> bool {
-        let mut back = false;
+    /// Draws it; `judges` tells whether a model can judge the two, and is not doing so beside it already.
+    pub fn show(&mut self, ui: &mut Ui, judges: bool, commands: &mut Vec<Command>) -> Asked {
+        let (mut back, mut judge) = (false, false);
         let mut swap = false;
         ui.horizontal(|ui| {
             back = kit::button(ui, icons::CARET_LEFT, "Back to the table").clicked();
             ui.label(theme::section("Two runs compared"));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 swap = kit::quiet(ui, icons::ARROWS_LEFT_RIGHT, "Swap").clicked();
+                judge = judges && kit::quiet(ui, icons::CHAT_TEXT, "Judge").clicked();
             });
         });
         if swap {
@@ -99,7 +117,7 @@ impl Comparing {
             {
                 back = true;
             }
-            return back;
+            return asked(back, judge);
         };
         ScrollArea::vertical().id_salt("comparison").auto_shrink(false).show(ui, |ui| {
             for task in &compared.tasks {
@@ -121,7 +139,15 @@ impl Comparing {
                 ui.label(theme::caption(ui, line));
             }
         });
-        back
+        asked(back, judge)
+    }
+}
+
+const fn asked(back: bool, judge: bool) -> Asked {
+    match (back, judge) {
+        (true, _) => Asked::Back,
+        (false, true) => Asked::Judge,
+        (false, false) => Asked::Nothing,
     }
 }
 
@@ -191,7 +217,9 @@ fn compare(
         cancel.check()?;
         let metrics = subject.metrics.of(first.spec.dataset.task);
         let scores = (reader.scores(first.id)?, reader.scores(second.id)?);
-        Ok(compare_runs((first, scores.0), (second, scores.1), &metrics, &bootstrap)?)
+        let mut comparison = compare_runs((first, scores.0), (second, scores.1), &metrics, &bootstrap)?;
+        comparison.add_judged(&judged(&reader, &[first.clone(), second.clone()])?);
+        Ok(comparison)
     };
     let pairs = over_tasks(&runs, first, second);
     progress.start("Comparing", pairs.len().max(1) as u64);
@@ -226,13 +254,15 @@ fn task_lines(comparison: &RunComparison) -> TaskLines {
         let paired = line.paired.as_ref()?;
         Some(format!("{}: {}.", line.first.metric.name(), text::paired(line.first.metric, paired)))
     });
+    let judged = comparison.judged.iter();
+    let judged = judged.map(|judged| format!("{}: {}.", judged.title(), judged.words.join("; ")));
     TaskLines {
         title: format!("{}, {} setting, {} split", first.task, first.setting, first.split),
         sides: [text::side(first), text::side(second)],
         samples: text::samples(comparison),
         head: text::header(holm),
         lines: comparison.metrics.iter().map(|line| text::cells(line, holm)).collect(),
-        beneath: beneath.collect(),
+        beneath: beneath.chain(judged).collect(),
         inspection: Inspection { run: second.id, position: None, against: Some(first.id) },
     }
 }

@@ -6,6 +6,7 @@ use crate::gui::loadable::Trouble;
 use crate::jobs::{CancelToken, Progress};
 use crate::lamp::Metric;
 use crate::record::{Column, Prediction, RunId, RunRecord};
+use crate::report::Judged;
 use crate::report::chart::RunData;
 use crate::store::Reader;
 
@@ -36,4 +37,9 @@ impl RunData for StoreData<'_> {
         })?;
         Ok(self.cancel.check()?)
     }
+}
+
+/// What judges said of these runs.
+pub fn judged(reader: &Reader, runs: &[RunRecord]) -> Result<Vec<Judged>, Trouble> {
+    Ok(Judged::all(reader.judgings()?, runs, |judging| reader.verdicts(judging))?)
 }

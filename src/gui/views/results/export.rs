@@ -7,7 +7,7 @@ use eframe::egui::{self, Ui};
 use serde::{Deserialize, Serialize};
 
 use super::choice::{Choice, Chosen, Metrics};
-use super::data::StoreData;
+use super::data::{StoreData, judged};
 use crate::dataset::{self, OpenOptions};
 use crate::gui::command::{Command, Toast, Weight};
 use crate::gui::kit::{self, Notice, PathField, PathKind};
@@ -341,7 +341,8 @@ impl Order {
                     })
                 };
                 let metrics = chosen_metrics(choice);
-                write_samples(&self.path, &runs, &metrics, self.options.prompts, &mut read)
+                let judged = judged(&reader, &runs)?;
+                write_samples(&self.path, &runs, &metrics, &judged, self.options.prompts, &mut read)
                     .map_err(|failure: Failure| failure.0)
             }
             FileKind::Submission => {
@@ -448,6 +449,7 @@ pub fn result_table(reader: &Reader, choice: &Choice, chosen: &Chosen) -> Result
         oracle: choice.oracle,
         published: choice.published,
         unfinished: false,
+        judged: judged(reader, &chosen.runs)?,
     };
     let columns = |run, metric| reader.column(run, metric);
     Ok(ResultTable::build(&chosen.runs, &chosen.tunings, &options, columns)?)

@@ -8,6 +8,7 @@ mod compare;
 mod data;
 mod export;
 mod grid;
+mod judge;
 mod picks;
 mod sheet;
 mod tune;
@@ -21,8 +22,10 @@ use serde::{Deserialize, Serialize};
 use self::charts::{Charts, KINDS};
 use self::choice::{Choice, Metrics};
 use self::compare::Comparing;
+use self::data::judged;
 use self::export::{Clip, Export, What};
 use self::grid::Widths;
+use self::judge::{Judging, Meant, can_be_judged};
 use self::picks::Picks;
 use self::sheet::Sheet;
 use self::tune::Tune;
@@ -80,6 +83,7 @@ impl Default for Kept {
 enum Side {
     Runs,
     Tune,
+    Judge,
     Cite,
     Export,
 }
@@ -89,6 +93,7 @@ impl Side {
         match self {
             Self::Runs => "Pick runs",
             Self::Tune => "Tune",
+            Self::Judge => "Judge",
             Self::Cite => "Cite",
             Self::Export => "Export",
         }
@@ -105,6 +110,7 @@ pub struct ResultsView {
     side: Option<Side>,
     picks: Picks,
     tune: Tune,
+    judging: Judging,
     export: Export,
     comparing: Option<Comparing>,
     /// The version of the store that the choice was held against.
@@ -140,6 +146,25 @@ impl ResultsView {
         choice.models.retain(|name| store.runs.iter().any(|run| run.spec.model.name == *name));
     }
 
+    /// The runs that a judge would judge: the two that are compared, else those that are shown.
+    fn meant(&self, shared: &Shared) -> Meant {
+        if let Some(comparing) = &self.comparing {
+            let (first, second) = comparing.runs();
+            return Meant::Pair(first, second);
+        }
+        let store = &shared.store;
+        let runs: Vec<_> = self.kept.choice.fitting(&store.runs, &store.experiments).cloned().collect();
+        Meant::Shown(can_be_judged(&runs))
+    }
+
+    /// Whether the two runs that are compared can be judged, and are not being so at the right.
+    fn can_judge_pair(&self, shared: &Shared) -> bool {
+        let Some(comparing) = &self.comparing else { return false };
+        let (first, second) = comparing.runs();
+        let two: Vec<_> = [first, second].iter().filter_map(|id| grid::find(shared, *id)).cloned().collect();
+        self.side != Some(Side::Judge) && can_be_judged(&two).len() == 2
+    }
+
     fn subject(&self, shared: &Shared) -> (PathBuf, Choice) {
         (shared.places.store.clone(), self.kept.choice.clone())
     }
@@ -148,13 +173,14 @@ impl ResultsView {
 /// The table of what is chosen.
 fn make_sheet(store: &Snapshot, path: &Path, choice: &Choice) -> Result<Sheet, Trouble> {
     let chosen = choice.chosen(&store.runs, &store.experiments, &store.tunings);
+    let reader = Reader::open(path)?;
     let options = TableOptions {
         metrics: chosen.metrics(choice.metrics),
         oracle: choice.oracle,
         published: choice.published,
         unfinished: true,
+        judged: judged(&reader, &chosen.runs)?,
     };
-    let reader = Reader::open(path)?;
     let table = ResultTable::build(&chosen.runs, &chosen.tunings, &options, |run, metric| {
         reader.column(run, metric)
     })?;
@@ -166,12 +192,14 @@ impl View for ResultsView {
         self.keep_choice(&cx.shared.store);
         self.sheet.poll();
         self.export.logic(cx.commands);
+        let meant = (cx.shown && self.side == Some(Side::Judge)).then(|| self.meant(cx.shared));
+        self.judging.logic(cx, meant.as_ref());
         let store = &cx.shared.store;
         if !cx.shown || store.runs.is_empty() || store.trouble.is_some() {
             return;
         }
         if let Some(comparing) = &mut self.comparing {
-            comparing.want(cx);
+            comparing.want(cx, self.judging.ended());
             return;
         }
         match self.kept.tab {
@@ -273,9 +301,12 @@ fn nothing_yet(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) -> boo
 
 impl ResultsView {
     fn main(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
+        let judges = self.can_judge_pair(shared);
         if let Some(comparing) = &mut self.comparing {
-            if comparing.show(ui, commands) {
-                self.comparing = None;
+            match comparing.show(ui, judges, commands) {
+                compare::Asked::Nothing => {}
+                compare::Asked::Back => self.comparing = None,
+                compare::Asked::Judge => self.side = Some(Side::Judge),
             }
             return;
         }
@@ -329,9 +360,12 @@ impl ResultsView {
         } else {
             self.copy_menu(ui, commands);
         }
-        for (side, icon) in
-            [(Side::Cite, icons::FILE_TEXT), (Side::Tune, icons::TARGET), (Side::Runs, icons::LIST)]
-        {
+        for (side, icon) in [
+            (Side::Cite, icons::FILE_TEXT),
+            (Side::Judge, icons::CHAT_TEXT),
+            (Side::Tune, icons::TARGET),
+            (Side::Runs, icons::LIST),
+        ] {
             if kit::button(ui, icon, side.title()).clicked() {
                 self.side = Some(side);
             }
@@ -383,6 +417,10 @@ impl ResultsView {
                     (self.kept.tab, self.kept.chart) = (Tab::Charts, ChartKind::Tuning);
                     self.comparing = None;
                 }
+            }
+            Side::Judge => {
+                let meant = self.meant(shared);
+                self.judging.show(ui, shared, &meant);
             }
             Side::Cite => cited(ui, commands),
             Side::Export => {

@@ -260,7 +260,7 @@ fn slot(section: &Section, model: String, row: &Row, columns: &[MethodColumn], a
     let Some(cell) = row.cells.get(at).and_then(Option::as_ref) else {
         return if waiting.is_empty() { Slot::Empty } else { Slot::Waiting(waiting) };
     };
-    let metric = row.metric;
+    let metric = &row.metric;
     let figure = words::figure(metric, cell.value);
     let difference = cell.difference_percent.map(|percent| {
         let text = words::percent(percent);
@@ -317,15 +317,15 @@ fn published(row: &Row, cell: &TableCell) -> Option<(String, Vec<String>)> {
     if cell.published.is_empty() {
         return None;
     }
-    let low = words::figure(row.metric, values().fold(f64::INFINITY, f64::min));
-    let high = words::figure(row.metric, values().fold(f64::NEG_INFINITY, f64::max));
+    let low = words::figure(&row.metric, values().fold(f64::INFINITY, f64::min));
+    let high = words::figure(&row.metric, values().fold(f64::NEG_INFINITY, f64::max));
     let short = if low == high { low } else { format!("{low}\u{2013}{high}") };
-    Some((short, cell.published.iter().map(|figure| words::published(row.metric, figure)).collect()))
+    Some((short, cell.published.iter().map(|figure| words::published(&row.metric, figure)).collect()))
 }
 
 /// What a cell is, in detail.
 fn facts(row: &Row, cell: &TableCell) -> Vec<(&'static str, String)> {
-    let metric = row.metric;
+    let metric = &row.metric;
     let figure = |value| words::figure(metric, value);
     let mut facts = vec![("n", cell.n.to_string())];
     if let Some(interval) = cell.interval {
