@@ -45,7 +45,7 @@ impl SecretField {
                 .password(!self.shown)
                 .hint_text(hint)
                 .char_limit(MOST)
-                .desired_width((width - 74.0).max(80.0)),
+                .desired_width((width - 66.0).max(80.0)),
         );
         let response = response.labelled_by(label);
         let dots = "\u{2022}".repeat(self.text.chars().count());
