@@ -549,10 +549,10 @@ fn proxies_of_the_environment_are_asked() {
 fn mistakes_in_an_experiment_are_told_with_their_place() {
     let place = Place::new(2);
     for (settings, words) in [
-        ("kee = 'env:X'", "unknown field `kee`"),
+        ("kee = 'env:X'", "did you mean `key`"),
         ("key = 'sk-hush-hush'", "env:NAME"),
         ("spending_limit = 5", "needs price_in"),
-        ("concurrency = 0", "between 1 and 4096"),
+        ("concurrency = 0", "is not from 1 to 4096"),
         ("key = 'env:LAMPLIGHT_NO_SUCH_VARIABLE'", "LAMPLIGHT_NO_SUCH_VARIABLE, which is not set"),
     ] {
         let file = place.experiment("bad.toml", "http://127.0.0.1:9/v1", settings, NONE);

@@ -94,7 +94,8 @@ fn draft(limit: usize) -> Box<Experiment> {
         "name = 'Served'\n[data]\npaths = ['{data}']\ntasks = ['LaMP-3']\nsettings = ['user']\nlimit = {limit}\n\
          [retrieval]\nretrievers = ['none']\nk = [0]\n"
     );
-    Box::new(Experiment::from_toml(&text, "test".as_ref()).unwrap())
+    // It has no model yet.
+    Box::new(Experiment::draft_from_toml(&text, "test".as_ref()).0)
 }
 
 fn names(window: &Window) -> Vec<String> {
@@ -219,7 +220,7 @@ fn what_is_wrong_stands_by_its_field_and_nothing_is_saved() {
     window.replace_text("Base address", "http://localhost:1/v1");
     window.click("Save endpoint");
     window.wait_for("Write the model\u{2019}s name at the server");
-    window.type_into("Model", "m");
+    window.type_into("Model at the server", "m");
     window.click("Environment");
     window.type_into("Variable", KEY);
     window.click("Save endpoint");
@@ -239,7 +240,7 @@ fn what_is_wrong_stands_by_its_field_and_nothing_is_saved() {
     window.wait("Use endpoint:mine");
     // A name is had once.
     form(&mut window, "http://localhost:2/v1");
-    window.type_into("Model", "m");
+    window.type_into("Model at the server", "m");
     window.click("Save endpoint");
     window.wait_for("An endpoint is called mine already");
     window.click("Close without saving");
@@ -268,7 +269,7 @@ fn an_endpoint_is_edited_duplicated_and_removed() {
     window.click("Edit\u{2026}");
     window.wait("Edit mine");
     window.replace_text("Name", "ours");
-    window.replace_text("Model", "large-chat");
+    window.replace_text("Model at the server", "large-chat");
     window.click("Save endpoint");
     window.wait("Use endpoint:ours");
     // The experiment follows, and what the form does not show is kept.
@@ -291,6 +292,7 @@ fn an_endpoint_is_edited_duplicated_and_removed() {
     window.push(Command::ReloadModels);
     window.wait_for("bad.toml:1");
     window.click("Remove endpoint:bad");
+    window.wait_for("Its settings are deleted.");
     window.click("Remove it");
     window.until("one less", |window| !window.has("Remove endpoint:bad"));
 }

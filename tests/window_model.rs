@@ -481,7 +481,7 @@ fn encoders_stand_apart_and_damage_can_be_removed() {
     window.wait("It is taken from the list; nothing is deleted.");
     window.click("Remove it");
     window.until("it is gone", |window| !window.shows("broken.json"));
-    window.click("Choose on the screen Retriever");
+    click_below(&mut window, "Choose on the screen Retriever");
     window.until("the retrievers", |window| window.harness.state().screen() == Screen::Retriever);
 }
 

@@ -123,14 +123,10 @@ impl ModelView {
     fn served(&mut self, ui: &mut Ui, card: &Card, commands: &mut Vec<Command>) {
         let Some(served) = card.served() else { return };
         ui.add_space(4.0);
-        match &served.endpoint {
-            Some(endpoint) => self.endpoints.panel(ui, card, endpoint, served.saved, commands),
-            None if !served.saved => {
-                if kit::button(ui, icons::PLUS, "Add endpoint\u{2026}").clicked() {
-                    self.endpoints.add();
-                }
-            }
-            None => {}
+        if let Some(endpoint) = &served.endpoint {
+            self.endpoints.panel(ui, card, endpoint, served.saved, commands);
+        } else if !served.saved && kit::button(ui, icons::PLUS, "Add endpoint\u{2026}").clicked() {
+            self.endpoints.add();
         }
     }
 

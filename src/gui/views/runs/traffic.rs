@@ -5,6 +5,7 @@ use eframe::egui::{self, Label, Ui};
 
 use crate::gui::kit::{self, Notice};
 use crate::gui::theme::{self, icons};
+use crate::model::Held;
 use crate::model::endpoint::DEVICE;
 use crate::record::RunRecord;
 use crate::run::{Cost, EndpointProgress, RunProgress};
@@ -41,16 +42,30 @@ pub(super) fn traffic(ui: &mut Ui, progress: &RunProgress) {
             ui.label(theme::weak(ui, words));
         });
     }
-    if let Some(held) = &endpoint.traffic.held {
-        let seconds = kit::counted(held.seconds as usize, "second", "seconds");
-        let text = match held.broken {
-            true => format!(
-                "The endpoint does not answer, so nothing is sent but a look now and then; the next in {seconds}. Last: {}",
+    held(ui, endpoint.traffic.held.as_ref());
+}
+
+/// What holds it up, in a line that is always there, so that waits which come and go move nothing.
+fn held(ui: &mut Ui, held: Option<&Held>) {
+    let seconds = |held: &Held| kit::counted(held.seconds as usize, "second", "seconds");
+    match held {
+        Some(held) if held.broken => {
+            let text = format!(
+                "The endpoint does not answer, so nothing is sent but a look now and then; the next in {}. Last: {}",
+                seconds(held),
                 held.said
-            ),
-            false => format!("The endpoint asked for a wait: {seconds} more. It said: {}", held.said),
-        };
-        kit::notice(ui, Notice::Warning, &text, None);
+            );
+            kit::notice(ui, Notice::Warning, &text, None);
+        }
+        Some(held) => {
+            let text =
+                format!("The endpoint asked for a wait: {} more. It said: {}", seconds(held), held.said);
+            let text = egui::RichText::new(format!("{}  {text}", icons::CLOCK));
+            kit::cut(ui, text.color(theme::colors(ui).warning));
+        }
+        None => {
+            ui.label(theme::weak(ui, format!("{}  Nothing holds it up", icons::CHECK)));
+        }
     }
 }
 
@@ -75,6 +90,9 @@ fn figures(progress: &RunProgress, endpoint: &EndpointProgress) -> Vec<(&'static
 /// where all are whole and nothing was paid.
 pub(super) fn answers(run: &RunRecord) -> Option<(bool, String)> {
     let totals = &run.totals;
+    if totals.done == 0 {
+        return None;
+    }
     let mut parts = Vec::new();
     let of = totals.done.saturating_sub(totals.failed).max(1);
     for (count, what) in [

@@ -371,7 +371,8 @@ pub(super) fn placed(error: &EndpointError) -> (At, String) {
 fn placed_key(error: &KeyError) -> (At, String) {
     let text = crate::gui::words::key_words(error);
     match error {
-        KeyError::Passphrase { .. } | KeyError::Locked { .. } => (At::Passphrase, text),
+        KeyError::Locked { .. } => (At::Passphrase, "Give the passphrase that seals the file.".to_owned()),
+        KeyError::Passphrase { .. } => (At::Passphrase, text),
         KeyError::NoKey { .. } | KeyError::Missing { .. } => (At::Key, text),
         _ => (At::Form, text),
     }

@@ -186,7 +186,9 @@ impl Form {
             let width = ui.available_width();
             ui.add(TextEdit::singleline(text).hint_text(hint).desired_width(width)).labelled_by(name)
         });
-        name_field(&response, words, text, hint);
+        // The screen itself has the word.
+        let called = if at == At::Model { "Model at the server" } else { words };
+        name_field(&response, called, text, hint);
         if response.changed() {
             self.wrong.remove(&at);
         }
@@ -248,7 +250,7 @@ impl Form {
     }
 
     fn key(&mut self, ui: &mut Ui) {
-        ui.label(theme::strong("Key"));
+        ui.label(theme::strong("Access key"));
         let places = self.places.value().cloned();
         let no_keyring = places.as_ref().and_then(|places| places.no_keyring.clone());
         if self.unchosen && self.entries.place == Place::Keyring && no_keyring.is_some() {
@@ -281,8 +283,7 @@ impl Form {
             Place::Keyring | Place::File => {
                 let kept = self.before.is_some() && self.entries.key_name.trim() == self.entries.kept_as();
                 let words = if kept { "kept; type to replace it" } else { "paste it here" };
-                let response =
-                    kit::field(ui, "Key", |ui, _| self.key.show(ui, "Key", words, ui.available_width()));
+                let response = kit::field(ui, "Key", |ui, label| self.key.show(ui, label, "Key", words));
                 if response.changed() {
                     self.wrong.remove(&At::Key);
                 }
@@ -306,8 +307,8 @@ impl Form {
         let Some(file) = file else { return };
         if file.locked || self.wrong.contains_key(&At::Passphrase) {
             let words = if file.there { "Passphrase" } else { "New passphrase" };
-            let response = kit::field(ui, words, |ui, _| {
-                self.passphrase.show(ui, words, "of the sealed file", ui.available_width())
+            let response = kit::field(ui, words, |ui, label| {
+                self.passphrase.show(ui, label, words, "of the sealed file")
             });
             if response.changed() {
                 self.wrong.remove(&At::Passphrase);

@@ -122,9 +122,8 @@ impl Endpoints {
         ui.add_space(4.0);
         self.test.show(ui, None);
         if self.test.is_locked() && !self.test.is_at_work() {
-            kit::field(ui, "Passphrase", |ui, _| {
-                let width = ui.available_width();
-                self.passphrase.show(ui, "Passphrase", "of the sealed file", width)
+            kit::field(ui, "Passphrase", |ui, label| {
+                self.passphrase.show(ui, label, "Passphrase", "of the sealed file")
             });
             if kit::button_if(ui, !self.passphrase.is_empty(), icons::CHECK, "Unlock and test").clicked() {
                 self.begin(ui.ctx(), &name, endpoint, Wanted::Answer);

@@ -1,7 +1,7 @@
 //! A field for what nobody beside may read: a key, a passphrase.
 
 use eframe::egui::text_edit::TextEditState;
-use eframe::egui::{Button, Key, Response, TextEdit, Ui, WidgetInfo, vec2};
+use eframe::egui::{Button, Id, Key, Response, TextEdit, Ui, WidgetInfo, vec2};
 
 use crate::gui::kit;
 use crate::gui::theme::CONTROL;
@@ -36,16 +36,18 @@ impl SecretField {
         self.shown = false;
     }
 
-    /// Draws it, `width` points wide with its button; `words` name it.
-    pub fn show(&mut self, ui: &mut Ui, words: &str, hint: &str, width: f32) -> Response {
+    /// Draws it as wide as there is room, with its button; `words` name it, as the label of this id does.
+    pub fn show(&mut self, ui: &mut Ui, label: Id, words: &str, hint: &str) -> Response {
+        let width = ui.available_width();
         self.text.reserve(ROOM.saturating_sub(self.text.len()));
         let response = ui.add(
             TextEdit::singleline(&mut self.text)
                 .password(!self.shown)
                 .hint_text(hint)
                 .char_limit(MOST)
-                .desired_width((width - 62.0).max(80.0)),
+                .desired_width((width - 66.0).max(80.0)),
         );
+        let response = response.labelled_by(label);
         let dots = "\u{2022}".repeat(self.text.chars().count());
         response.widget_info(|| {
             let mut info = WidgetInfo::text_edit(true, dots.as_str(), dots.as_str(), hint);

@@ -263,6 +263,7 @@ fn listed(ui: &mut Ui, tried: &Tried, now: Option<&str>, filter: &mut String) ->
         if let Some(now) = now {
             let own = model.as_str() == now;
             let text = if own { format!("{}  {model}", icons::CHECK) } else { (*model).clone() };
+            let text = egui::RichText::new(text).color(theme::colors(ui).text);
             let response = ui.add(egui::Button::selectable(own, text).truncate());
             kit::named(&response, egui::Role::Button, true, &format!("Choose {model}"));
             if response.clicked() {
