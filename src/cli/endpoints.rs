@@ -6,8 +6,8 @@ use serde_json::{Map, Value as Json, json};
 use super::keys::{self, KeyCommand};
 use super::model_choice::ModelsFolder;
 use super::text::{plain, safe, table};
-use super::{CliError, Console, Outcome};
-use crate::model::endpoint::{self, Endpoint, EndpointError, Kind, TryOut, Value, try_out};
+use super::{CliError, Console, Outcome, Unit};
+use crate::model::endpoint::{self, Endpoint, EndpointError, Kind, Trial, TryOut, Value, try_out};
 use crate::model::{FinishReason, GenerationConfig, ModelError};
 
 /// Add, list, show, test and remove models behind endpoints: anything that speaks the OpenAI API.
@@ -236,7 +236,10 @@ pub(super) fn run(arguments: EndpointsArgs, console: &Console) -> Result<Outcome
             let endpoint = saved.find(&name).map_err(ModelError::from)?;
             let config = GenerationConfig { beams: 1, max_new_tokens: 32, ..GenerationConfig::default() };
             let called = format!("{}{}", endpoint::PREFIX, name.trim_start_matches(endpoint::PREFIX));
-            let tried = try_out(&called, &endpoint, &prompt, &config, console.cancel())?;
+            let trial = Trial { name: &called, endpoint: &endpoint, key: None };
+            let tried = console.with_progress(Unit::Items, |progress| {
+                try_out(&trial, &prompt, &config, console.cancel(), progress)
+            })?;
             tell(&endpoint, &tried, console)?;
             if let Err(error) = tried.answer {
                 return Err(ModelError::from(error).into());

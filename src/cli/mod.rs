@@ -66,6 +66,7 @@ pub use selection::{DatasetSelection, NoSuchId, SampleChoice, SelectionError};
 
 use crate::dataset::DatasetError;
 use crate::dataset::avocado::ImportError;
+use crate::dataset::histories::HistoryError;
 use crate::dataset::sample_set::SampleSetError;
 use crate::model::ModelError;
 use crate::model::hub::HubError;
@@ -226,6 +227,9 @@ pub enum CliError {
     /// The sample set could not be written.
     #[error(transparent)]
     SampleSet(#[from] SampleSetError),
+    /// Records could not be made from given ones.
+    #[error(transparent)]
+    History(HistoryError),
     /// An experiment was not run, or not whole.
     #[error(transparent)]
     RunCommand(#[from] RunCommandError),
@@ -288,6 +292,16 @@ impl From<ImportError> for CliError {
         match error {
             ImportError::Canceled(canceled) => Self::Canceled(canceled),
             other => Self::Import(other),
+        }
+    }
+}
+
+impl From<HistoryError> for CliError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Read(error) => error.into(),
+            HistoryError::Write(error) => error.into(),
+            other => CliError::History(other),
         }
     }
 }

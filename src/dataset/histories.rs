@@ -12,10 +12,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
-
-use super::sample_set::{Growing, SampleSetError, Summary, official_path, write_split};
+use super::sample_set::{Dice, Growing, SampleSetError, Summary, official_path, write_split};
 use super::{Dataset, DatasetError};
 use crate::jobs::{CancelToken, Progress};
 use crate::lamp::{ProfileEntry, Query, Sample, Setting, Split, Task, input_marker, quoted_strings};
@@ -43,6 +40,16 @@ pub enum HistoryError {
     /// The given records cannot be read.
     #[error(transparent)]
     Read(#[from] DatasetError),
+    /// The titles of the given records have too few different words to make comparisons of.
+    #[error(
+        "the titles have {found} different words, and comparisons need {least}; give LaMP-1 data with more records"
+    )]
+    FewWords {
+        /// Those there are.
+        found: usize,
+        /// Those needed.
+        least: usize,
+    },
     /// The new ones cannot be written.
     #[error(transparent)]
     Write(#[from] SampleSetError),
@@ -61,7 +68,7 @@ pub fn histories(dataset: &Dataset, options: HistoryOptions) -> Result<Vec<Sampl
     let known = Known::of(task, &samples);
     let mut made = Vec::new();
     for (number, sample) in samples.iter().enumerate() {
-        let mut draws = Draws::of([options.seed, task as u64, dataset.id().setting as u64, number as u64]);
+        let mut draws = Dice::of([options.seed, task as u64, dataset.id().setting as u64, number as u64]);
         let mut add = |kind: char, count: usize, mut new: Sample| {
             new.id = format!("{}{kind}{count}", sample.id);
             made.push(new);
@@ -70,7 +77,8 @@ pub fn histories(dataset: &Dataset, options: HistoryOptions) -> Result<Vec<Sampl
             let turned = (task == Task::Lamp1 && count % 2 == 1).then(|| turned(sample)).flatten();
             add('r', count, turned.unwrap_or_else(|| sample.clone()));
         }
-        let places = draws.distinct(sample.profile.len(), options.entries);
+        let mut places = draws.distinct(sample.profile.len(), options.entries);
+        places.sort_unstable();
         for place in places {
             if let Some(new) = known.ask(task, number, sample, place, dataset.id().setting, &mut draws) {
                 add('e', place, new);
@@ -101,19 +109,33 @@ pub fn write_histories(
             Split::Dev => dataset.samples().collect::<Result<_, _>>()?,
             Split::Test => continue,
         };
-        let part = folder.join(official_path(id.task, id.setting, id.split));
-        std::fs::create_dir_all(&part).map_err(|source| SampleSetError::Io { path: part.clone(), source })?;
-        let file = |kind: &str| -> PathBuf { part.join(format!("{}_{kind}.json.gz", id.split)) };
-        let mut questions = Growing::create(&file("questions"), true)?;
-        let mut outputs = Growing::create(&file("outputs"), true)?;
-        summary.records += made.len();
-        summary.entries += made.iter().map(|sample| sample.profile.len()).sum::<usize>();
-        write_split(id.task, made.into_iter(), &mut questions, &mut outputs, cancel)?;
-        summary.files.push(questions.finish()?);
-        summary.files.push(outputs.finish()?);
+        put_split(folder, (id.task, id.setting, id.split), made.into_iter(), cancel, &mut summary)?;
         progress.add(dataset.len() as u64);
     }
     Ok(summary)
+}
+
+/// Writes one split in the official layout and adds it to the summary.
+pub(super) fn put_split(
+    folder: &Path,
+    (task, setting, split): (Task, Setting, Split),
+    samples: impl Iterator<Item = Sample>,
+    cancel: &CancelToken,
+    summary: &mut Summary,
+) -> Result<(), HistoryError> {
+    let part = folder.join(official_path(task, setting, split));
+    std::fs::create_dir_all(&part).map_err(|source| SampleSetError::Io { path: part.clone(), source })?;
+    let file = |kind: &str| -> PathBuf { part.join(format!("{split}_{kind}.json.gz")) };
+    let mut questions = Growing::create(&file("questions"), true)?;
+    let mut outputs = Growing::create(&file("outputs"), true)?;
+    let counted = samples.inspect(|sample| {
+        summary.records += 1;
+        summary.entries += sample.profile.len();
+    });
+    write_split(task, counted, &mut questions, &mut outputs, cancel)?;
+    summary.files.push(questions.finish()?);
+    summary.files.push(outputs.finish()?);
+    Ok(())
 }
 
 /// What all records of a dataset say together.
@@ -147,7 +169,7 @@ impl<'a> Known<'a> {
         sample: &Sample,
         place: usize,
         setting: Setting,
-        draws: &mut Draws,
+        draws: &mut Dice,
     ) -> Option<Sample> {
         let entry = &sample.profile[place];
         let mut profile: Vec<ProfileEntry> = match setting {
@@ -185,7 +207,7 @@ impl<'a> Known<'a> {
         sample: &Sample,
         entry: &ProfileEntry,
         profile: &mut Vec<ProfileEntry>,
-        draws: &mut Draws,
+        draws: &mut Dice,
     ) -> Option<(String, String)> {
         let wanted: HashSet<String> = words(title(entry)).into_iter().collect();
         let own = (0..profile.len()).filter(|&at| title(&profile[at]) != title(entry)).max_by(|&a, &b| {
@@ -257,33 +279,4 @@ fn bare(word: &str) -> String {
 
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(bare).filter(|word| !word.is_empty()).collect()
-}
-
-/// Seeded chance.
-struct Draws(ChaCha8Rng);
-
-impl Draws {
-    fn of(key: [u64; 4]) -> Self {
-        let mut seed = [0; 32];
-        for (bytes, part) in seed.chunks_exact_mut(8).zip(key) {
-            bytes.copy_from_slice(&part.to_le_bytes());
-        }
-        Self(ChaCha8Rng::from_seed(seed))
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        ((u128::from(self.0.next_u64()) * n as u128) >> 64) as usize
-    }
-
-    /// Up to `count` different numbers below `n`, in rising order.
-    fn distinct(&mut self, n: usize, count: usize) -> Vec<usize> {
-        let mut all: Vec<usize> = (0..n).collect();
-        for place in 0..count.min(n) {
-            let other = place + self.below(n - place);
-            all.swap(place, other);
-        }
-        all.truncate(count);
-        all.sort_unstable();
-        all
-    }
 }

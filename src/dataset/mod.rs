@@ -6,6 +6,7 @@
 pub mod avocado;
 mod catalog;
 mod check;
+pub mod comparisons;
 pub mod download;
 mod error;
 mod files;

@@ -281,9 +281,14 @@ impl App {
             Command::ReloadModels => {
                 self.shared.models_version += 1;
                 self.shared.models.forget();
+                self.shared.endpoints.forget();
             }
             Command::GetModel(repository) => {
                 self.views.model.offer(&repository);
+                self.screen = Screen::Model;
+            }
+            Command::AddEndpoint => {
+                self.views.model.add_endpoint();
                 self.screen = Screen::Model;
             }
             Command::ChooseSample(sample) => self.shared.sample = Some(sample),

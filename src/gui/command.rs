@@ -202,6 +202,8 @@ pub enum Command {
     ReloadModels,
     /// Shows how to get a model, with this repository (or nothing) in the field.
     GetModel(String),
+    /// Shows the form of a new endpoint.
+    AddEndpoint,
     /// Chooses the sample that previews show.
     ChooseSample(ChosenSample),
 

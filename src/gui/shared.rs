@@ -41,6 +41,8 @@ pub struct Shared {
     pub models_version: u64,
     /// The installed models.
     pub models: Loadable<PathBuf, Vec<Entry>>,
+    /// The names of saved endpoints, with what such names begin with.
+    pub endpoints: Loadable<PathBuf, Vec<String>>,
     /// The sample that previews show.
     pub sample: Option<ChosenSample>,
     /// The experiment being written.
@@ -69,6 +71,7 @@ impl Shared {
             catalog: Loadable::default(),
             models_version: 0,
             models: Loadable::default(),
+            endpoints: Loadable::default(),
             sample: None,
             draft,
             runner: Runner::default(),
@@ -136,7 +139,18 @@ impl Shared {
         }
         let registry = self.workplace.registry().clone();
         let folder = registry.folder().to_owned();
-        self.models.want(ctx, "models", folder, self.models_version, move |_, _| Ok(registry.list()?));
+        let saved = registry.endpoints();
+        self.models.want(
+            ctx,
+            "models",
+            folder.clone(),
+            self.models_version,
+            move |_, _| Ok(registry.list()?),
+        );
+        self.endpoints.want(ctx, "endpoints", folder, self.models_version, move |_, _| {
+            let names = saved.names()?;
+            Ok(names.into_iter().map(|name| format!("{}{name}", crate::model::endpoint::PREFIX)).collect())
+        });
         self.keep_sample();
     }
 

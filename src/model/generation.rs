@@ -152,8 +152,32 @@ pub struct Traffic {
     pub sent: u64,
     /// Of those, sent again after a failure.
     pub retries: u64,
-    /// Why everything is held back, where it is, and until when.
-    pub held: Option<String>,
+    /// What came instead of an answer, in a few words, and how often.
+    pub failures: Vec<(String, u64)>,
+    /// Why everything is held back, where it is.
+    pub held: Option<Held>,
+}
+
+/// Why nothing is sent to an endpoint for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Seconds until it is asked again.
+    pub seconds: u64,
+    /// Whether nothing but failures came, so that one request at a time looks whether the server is there again; else the server
+    /// asked for the wait.
+    pub broken: bool,
+    /// What it said last.
+    pub said: String,
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { seconds, said, .. } = self;
+        match self.broken {
+            true => write!(f, "the endpoint does not answer; a look in {seconds} s; last: {said}"),
+            false => write!(f, "the endpoint asked for a wait, {seconds} s more; last: {said}"),
+        }
+    }
 }
 
 /// When beam search stops looking for something better.

@@ -42,8 +42,8 @@ pub use error::ModelError;
 pub use file_hashes::FileHashes;
 pub use fingerprint::{fingerprint, fingerprint_with};
 pub use generation::{
-    Counted, Desk, EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Handed, Hypothesis,
-    OwnedPrompt, PromptInput, Sampling, Traffic,
+    Counted, Desk, EarlyStopping, FinishReason, Generation, GenerationConfig, Generator, Handed, Held,
+    Hypothesis, OwnedPrompt, PromptInput, Sampling, Traffic,
 };
 pub use load::{EndpointOptions, LoadOptions, LoadedModel, load, load_encoder, load_tokenizer};
 pub use memory::{MemoryEstimate, free_memory};

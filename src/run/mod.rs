@@ -27,7 +27,7 @@ pub use baseline::{Baseline, BaselineError, commonest_label};
 pub use cell::{Cell, CellModel};
 pub use estimate::{Estimate, estimate};
 pub use execute::{
-    AskedPrompt, Control, EndpointProgress, Executor, Phase, RunError, RunProgress, Settings, in_full,
+    AskedPrompt, Control, Cost, EndpointProgress, Executor, Phase, RunError, RunProgress, Settings, in_full,
     prompts,
 };
 pub use experiment::Experiment;

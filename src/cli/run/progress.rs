@@ -231,9 +231,18 @@ fn metrics(progress: &RunProgress) -> String {
         let traffic = &endpoint.traffic;
         parts.push(format!("{} of {} requests under way", traffic.under_way, traffic.allowed));
         if traffic.retries > 0 {
-            parts.push(format!("{} sent again", traffic.retries));
+            let why: Vec<String> = traffic
+                .failures
+                .iter()
+                .map(|(kind, count)| format!("{count} \u{d7} {}", plain(kind)))
+                .collect();
+            parts.push(format!("{} sent again ({})", traffic.retries, why.join(", ")));
         }
-        parts.extend(endpoint.cost.map(|cost| format!("cost {cost:.4}")));
+        parts.push(format!("{} tokens read, {} written", endpoint.prompt_tokens, endpoint.new_tokens));
+        parts.extend(endpoint.cost.map(|cost| match cost.limit {
+            Some(limit) => format!("cost {:.4}; {:.4} of {limit} spent", cost.run, cost.experiment),
+            None => format!("cost {:.4}", cost.run),
+        }));
         parts.extend(traffic.held.as_ref().map(|held| plain(&format!("waits: {held}"))));
     }
     parts.join(", ")

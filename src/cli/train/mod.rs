@@ -66,6 +66,7 @@ pub(super) struct TrainArgs {
 enum TrainCommand {
     Resume(ResumeArgs),
     Histories(scratch::HistoriesArgs),
+    Comparisons(scratch::ComparisonsArgs),
     Tokenizer(scratch::TokenizerArgs),
     New(scratch::NewArgs),
     Denoise(scratch::DenoiseArgs),
@@ -135,6 +136,7 @@ pub(super) fn run(arguments: TrainArgs, console: &Console) -> Result<Outcome, Cl
     match command {
         Some(TrainCommand::Resume(arguments)) => return resume(&arguments, console),
         Some(TrainCommand::Histories(arguments)) => return scratch::histories(&arguments, console),
+        Some(TrainCommand::Comparisons(arguments)) => return scratch::comparisons(&arguments, console),
         Some(TrainCommand::Tokenizer(arguments)) => return scratch::tokenizer(&arguments, console),
         Some(TrainCommand::New(arguments)) => return scratch::new(&arguments, console),
         Some(TrainCommand::Denoise(arguments)) => return scratch::write_again(&arguments, console),

@@ -1,6 +1,6 @@
-//! `lamplight train histories`, `tokenizer`, `new` and `encoder`: models that begin from nothing, and encoders.
+//! `lamplight train histories`, `comparisons`, `tokenizer`, `new`, `denoise` and `encoder`: models that begin from nothing, and encoders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -9,7 +9,9 @@ use super::progress::Bars;
 use crate::cli::selection::DatasetSelection;
 use crate::cli::text::plain;
 use crate::cli::{CliError, Console, Outcome, Unit};
-use crate::dataset::histories::{HistoryError, HistoryOptions, write_histories};
+use crate::dataset::comparisons::write_comparisons;
+use crate::dataset::histories::{HistoryOptions, write_histories};
+use crate::dataset::sample_set::Summary;
 use crate::jobs::Progress;
 use crate::model::bert::BertConfig;
 use crate::train::{
@@ -35,6 +37,25 @@ pub(super) struct HistoriesArgs {
     /// How often each record itself is written.
     #[arg(long, value_name = "N", default_value_t = HistoryOptions::default().repeats)]
     repeats: usize,
+    /// Decides what is drawn.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// Write made-up records of LaMP-1: titles of random words, of which an earlier one shares some with the right reference.
+///
+/// They teach a model that knows nothing what the task's questions come down to. Three questions of four ask for the shared words
+/// before the number. Words are those of the titles in the given LaMP-1 data.
+#[derive(Debug, Args)]
+pub(super) struct ComparisonsArgs {
+    #[command(flatten)]
+    data: DatasetSelection,
+    /// The folder to write into; made if need be.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Records of the train split.
+    #[arg(long, value_name = "N", default_value_t = 160_000)]
+    records: usize,
     /// Decides what is drawn.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -117,10 +138,20 @@ pub(super) fn histories(arguments: &HistoriesArgs, console: &Console) -> Result<
     let written = console.with_progress(Unit::Items, |progress| {
         write_histories(&datasets, out, options, console.cancel(), progress)
     });
-    let summary = written.map_err(|error| match error {
-        HistoryError::Read(error) => CliError::from(error),
-        HistoryError::Write(error) => CliError::from(error),
-    })?;
+    said(&written?, out, console)
+}
+
+pub(super) fn comparisons(arguments: &ComparisonsArgs, console: &Console) -> Result<Outcome, CliError> {
+    let datasets = arguments.data.all(console)?;
+    let ComparisonsArgs { out, records, seed, .. } = arguments;
+    let written = console.with_progress(Unit::Items, |progress| {
+        write_comparisons(&datasets, out, *records, *seed, console.cancel(), progress)
+    });
+    said(&written?, out, console)
+}
+
+/// Says what was written.
+fn said(summary: &Summary, out: &Path, console: &Console) -> Result<Outcome, CliError> {
     let folder = plain(&out.display().to_string());
     if console.is_json() {
         let files: Vec<_> = summary.files.iter().map(|file| file.to_string_lossy()).collect();

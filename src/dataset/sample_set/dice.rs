@@ -8,11 +8,11 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A stream of draws.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(ChaCha8Rng);
+pub(in crate::dataset) struct Dice(ChaCha8Rng);
 
 impl Dice {
     /// The stream that belongs to `key`; other keys give independent streams.
-    pub(super) fn of(key: [u64; 4]) -> Self {
+    pub(in crate::dataset) fn of(key: [u64; 4]) -> Self {
         let mut seed = [0; 32];
         for (bytes, part) in seed.chunks_exact_mut(8).zip(key) {
             bytes.copy_from_slice(&part.to_le_bytes());
@@ -21,22 +21,22 @@ impl Dice {
     }
 
     /// A number below `n`; 0 where `n` is 0.
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(in crate::dataset) fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.0.next_u64()) * n as u128) >> 64) as usize
     }
 
     /// A number from `low` to `high`, both included.
-    pub(super) fn between(&mut self, low: usize, high: usize) -> usize {
+    pub(in crate::dataset) fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high + 1 - low)
     }
 
     /// Whether something that happens `percent` times in a hundred happens now.
-    pub(super) fn chance(&mut self, percent: usize) -> bool {
+    pub(in crate::dataset) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
     /// `count` different numbers below `n`, in random order; all of them where `count` is larger.
-    pub(super) fn distinct(&mut self, n: usize, count: usize) -> Vec<usize> {
+    pub(in crate::dataset) fn distinct(&mut self, n: usize, count: usize) -> Vec<usize> {
         let mut all: Vec<usize> = (0..n).collect();
         for place in 0..count.min(n) {
             let other = self.between(place, n - 1);

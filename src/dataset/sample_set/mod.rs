@@ -15,10 +15,10 @@ mod write;
 
 use crate::lamp::{ProfileEntry, Sample, Setting, Split, Task};
 
-use dice::Dice;
 use person::History;
 use tasks::Item;
 
+pub(super) use dice::Dice;
 pub(super) use write::{Growing, official_path, write_split};
 pub use write::{Options, SampleSetError, Summary, write};
 

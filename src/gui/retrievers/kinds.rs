@@ -84,7 +84,9 @@ impl Kind {
             Self::Bm25 => bm25(),
             Self::FullText => RetrieverConfig::FullText {},
             Self::Dense => {
-                let model = encoders.first().map_or(CONTRIEVER, String::as_str);
+                // Texts go to another machine only where a person says so.
+                let here = encoders.iter().find(|name| !name.starts_with(crate::model::endpoint::PREFIX));
+                let model = here.map_or(CONTRIEVER, String::as_str);
                 RetrieverConfig::Dense(DenseConfig::of(model))
             }
             Self::Recency => RetrieverConfig::Recency {},

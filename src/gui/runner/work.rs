@@ -9,6 +9,7 @@ use eframe::egui;
 
 use super::{Active, Board, CellLine, CellState, Queued, Wanted};
 use crate::gui::loadable::Trouble;
+use crate::gui::words::run_trouble;
 use crate::jobs::{CancelToken, Job, Latest, Progress};
 use crate::model::embeddings::SharedEncoder;
 use crate::record::{RunRecord, Shard};
@@ -17,8 +18,8 @@ use crate::run::plan::refused_in_words;
 use crate::run::resume::{is_open, lacks_choice, remainder};
 use crate::run::series::{Outcome, Purpose, Step};
 use crate::run::{
-    Cell, Control, Executor, Experiment, Places, Plan, Settings, Workplace, in_full, keep, plan_draft,
-    run_series, sample_experiment, sample_set,
+    Cell, Control, Executor, Experiment, Places, Plan, Settings, Workplace, keep, plan_draft, run_series,
+    sample_experiment, sample_set,
 };
 use crate::store::{Reader, Store};
 
@@ -106,7 +107,7 @@ impl Work {
                 Step::End { cell, result } => {
                     let state = match result {
                         Ok(record) => CellState::Ended { run: record.id, status: record.status },
-                        Err(error) => CellState::Failed(Trouble(in_full(error))),
+                        Err(error) => CellState::Failed(run_trouble(error)),
                     };
                     mark(board, cell, Purpose::Matrix, state);
                     latest.set(board.clone());

@@ -36,8 +36,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client for an endpoint of this name. Keys are looked up now.
-    pub(super) fn new(name: &str, endpoint: &Endpoint) -> Result<Self, EndpointError> {
+    /// A client for an endpoint of this name. Keys are looked up now, but for one that is given.
+    pub(super) fn new(
+        name: &str,
+        endpoint: &Endpoint,
+        given: Option<&Secret>,
+    ) -> Result<Self, EndpointError> {
         endpoint.validate()?;
         // Another part of the program may have named the same already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -51,8 +55,12 @@ impl Client {
             headers.insert(key, value);
             Ok::<_, EndpointError>(())
         };
-        if let Some(key) = &endpoint.key {
-            let key = key.look_up(name)?;
+        let key = match (given, &endpoint.key) {
+            (Some(given), _) => Some(given.clone()),
+            (None, Some(key)) => Some(key.look_up(name)?),
+            (None, None) => None,
+        };
+        if let Some(key) = key {
             put(AUTHORIZATION.as_str(), &format!("Bearer {}", key.expose()), true)?;
             secrets.push(key);
         }
@@ -243,7 +251,7 @@ mod tests {
     use super::*;
 
     fn client() -> Client {
-        Client::new("mine", &Endpoint::new("http://localhost:1", "m")).unwrap()
+        Client::new("mine", &Endpoint::new("http://localhost:1", "m"), None).unwrap()
     }
 
     #[test]

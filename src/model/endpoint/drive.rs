@@ -14,14 +14,16 @@ use tokio::task::JoinSet;
 use super::client::{Client, Fault};
 use super::pace::{Limits, Pace, Turn, backoff};
 use super::wire::NoAnswer;
-use super::{Endpoint, EndpointError};
+use super::{Endpoint, EndpointError, Secret};
 use crate::jobs::{CancelToken, Canceled};
-use crate::model::Traffic;
+use crate::model::{Held, Traffic};
 
 /// The longest wait between two looks at new work and at whether to go on.
 const LOOK: Duration = Duration::from_millis(15);
 /// How often the traffic is shown.
 const SHOW: Duration = Duration::from_millis(100);
+/// Kinds of failures that are counted one by one; those beyond are counted together.
+const KINDS: usize = 8;
 
 /// One question, to be asked until it is answered.
 pub(super) struct Question {
@@ -64,6 +66,8 @@ pub(super) struct Driver {
     begun: Instant,
     attempts: u32,
     traffic: Traffic,
+    /// What came of the last request that failed.
+    last: String,
 }
 
 /// A question on its way.
@@ -76,7 +80,16 @@ struct Asked {
 
 impl Driver {
     pub(super) fn new(name: &str, endpoint: &Endpoint) -> Result<Self, EndpointError> {
-        let client = Client::new(name, endpoint)?;
+        Self::with_key(name, endpoint, None)
+    }
+
+    /// With a key in the place of the one that the settings name.
+    pub(super) fn with_key(
+        name: &str,
+        endpoint: &Endpoint,
+        key: Option<&Secret>,
+    ) -> Result<Self, EndpointError> {
+        let client = Client::new(name, endpoint, key)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| EndpointError::Client {
             endpoint: name.to_owned(),
@@ -89,7 +102,15 @@ impl Driver {
             give_up_after: Duration::from_secs(endpoint.give_up_after),
         });
         let (begun, attempts) = (Instant::now(), endpoint.attempts);
-        Ok(Self { runtime: Some(runtime), client, pace, begun, attempts, traffic: Traffic::default() })
+        Ok(Self {
+            runtime: Some(runtime),
+            client,
+            pace,
+            begun,
+            attempts,
+            traffic: Traffic::default(),
+            last: String::new(),
+        })
     }
 
     pub(super) const fn client(&self) -> &Client {
@@ -128,6 +149,7 @@ impl Driver {
         // Whatever was under way has been dropped.
         self.pace.dropped();
         self.traffic.under_way = 0;
+        self.traffic.held = None;
         counter.show(&self.traffic);
         ended
     }
@@ -221,7 +243,7 @@ impl Driver {
                     true => format!(
                         "The endpoint {} answers no more, so that nothing is sent but a look now and then; last: {}",
                         self.client.name(),
-                        self.traffic.held.clone().unwrap_or_default()
+                        self.last
                     ),
                     false => format!("The endpoint {} answers again", self.client.name()),
                 });
@@ -231,13 +253,12 @@ impl Driver {
                 self.traffic.under_way = self.pace.under_way();
                 self.traffic.allowed = self.pace.allowed();
                 let held = self.pace.held_until(now);
-                let mut traffic = self.traffic.clone();
-                traffic.held = held.map(|until| {
-                    let seconds = until.saturating_sub(now).as_secs_f64();
-                    let last = self.traffic.held.as_deref().unwrap_or_default();
-                    format!("asks again in {seconds:.0} s; last: {last}")
+                self.traffic.held = held.map(|until| Held {
+                    seconds: until.saturating_sub(now).as_secs_f64().round() as u64,
+                    broken: self.pace.is_broken(),
+                    said: self.last.clone(),
                 });
-                counter.show(&traffic);
+                counter.show(&self.traffic);
             }
         }
     }
@@ -290,7 +311,8 @@ impl Driver {
                 (said, wait)
             }
         };
-        self.traffic.held = Some(said.clone());
+        self.last.clone_from(&said);
+        count(&mut self.traffic.failures, kind(&said));
         if let Some(without) = self.pace.given_up(now) {
             let seconds = without.as_secs();
             let asks = wait.filter(|wait| wait.as_secs() >= 1);
@@ -304,6 +326,21 @@ impl Driver {
         again.insert((now + wait.unwrap_or_default().max(pause), number), asked);
         Ok(())
     }
+}
+
+/// Counts a failure by its kind.
+fn count(failures: &mut Vec<(String, u64)>, kind: &str) {
+    let known = failures.iter().any(|(name, _)| name == kind);
+    let kind = if known || failures.len() < KINDS { kind } else { "others" };
+    match failures.iter_mut().find(|(name, _)| name == kind) {
+        Some((_, count)) => *count += 1,
+        None => failures.push((kind.to_owned(), 1)),
+    }
+}
+
+/// What a failure is counted as: what was said without its particulars.
+fn kind(said: &str) -> &str {
+    said.split([':', '(']).next().unwrap_or(said).trim()
 }
 
 /// Whoever takes no more answers has canceled.

@@ -26,9 +26,9 @@ pub use generator::EndpointGenerator;
 pub use keys::{KeyError, KeyFile, KeyPlace, ask_passphrase_with};
 pub(in crate::model) use saved::read as read_endpoint;
 pub use saved::{SavedEndpoints, is_saved_endpoint};
-pub use secret::{KeyRef, Secret};
+pub use secret::{KeyRef, Secret, wipe};
 pub use settings::{Endpoint, Kind, Value};
-pub use try_out::{TriedAnswer, TryOut, list_models, try_out};
+pub use try_out::{Trial, TriedAnswer, TryOut, list_models, try_embedding, try_models, try_out};
 
 /// What names of such models begin with.
 pub const PREFIX: &str = "endpoint:";

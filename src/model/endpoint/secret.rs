@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{EndpointError, KeyPlace};
 
-/// What nobody but the server may read. It has no [`fmt::Display`] and is never serialized.
+/// What nobody but the server may read. It has no [`fmt::Display`], is never serialized, and is wiped from memory when it goes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -15,7 +15,14 @@ impl Secret {
     /// Takes a text into custody, without the line end that files and pasted texts have.
     pub fn new(text: impl Into<String>) -> Self {
         let text: String = text.into();
-        Self(text.trim().to_owned())
+        let kept = Self(text.trim().to_owned());
+        wipe(text);
+        kept
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The text itself, for the head of a request.
@@ -28,6 +35,20 @@ impl Secret {
         // What is shorter hides nothing and would tear words apart.
         if self.0.len() >= 4 && text.contains(&self.0) { text.replace(&self.0, "[key]") } else { text }
     }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        wipe(std::mem::take(&mut self.0));
+    }
+}
+
+/// Overwrites a text before its memory is given back.
+pub fn wipe(text: String) {
+    let mut bytes = text.into_bytes();
+    bytes.fill(0);
+    // What nobody reads any more need not be written, unless somebody might.
+    std::hint::black_box(&bytes);
 }
 
 impl fmt::Debug for Secret {

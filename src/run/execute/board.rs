@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{EndpointProgress, Phase, RunProgress};
+use super::{Cost, EndpointProgress, Phase, RunProgress};
 use crate::jobs::Latest;
 use crate::lamp::{Metric, Task};
 use crate::metrics::LiveFigures;
@@ -27,6 +27,8 @@ struct Inner {
     figures: LiveFigures,
     metrics: &'static [Metric],
     new_tokens: u64,
+    /// Tokens read and written for answers that the model gave for this run, before and since.
+    asked_tokens: (u64, u64),
     /// When how many samples and tokens were there, the oldest first.
     points: VecDeque<(Instant, u64, u64)>,
     /// Time at work since it was last asked for.
@@ -57,6 +59,7 @@ impl<'a> Board<'a> {
             figures: LiveFigures::new(task),
             metrics: task.metrics(),
             new_tokens: 0,
+            asked_tokens: (0, 0),
             points: VecDeque::new(),
             worked: Duration::ZERO,
             since: Some(Instant::now()),
@@ -109,9 +112,11 @@ impl<'a> Board<'a> {
     }
 
     /// Shows the requests under way to an endpoint, and what the run has cost.
-    pub(super) fn set_traffic(&self, traffic: &Traffic, cost: Option<f64>) {
+    pub(super) fn set_traffic(&self, traffic: &Traffic, cost: Option<Cost>) {
         let mut inner = self.inner();
-        inner.progress.endpoint = Some(EndpointProgress { traffic: traffic.clone(), cost });
+        let (prompt_tokens, new_tokens) = inner.asked_tokens;
+        let traffic = traffic.clone();
+        inner.progress.endpoint = Some(EndpointProgress { traffic, cost, prompt_tokens, new_tokens });
         self.show(&mut inner);
     }
 
@@ -140,6 +145,10 @@ impl Inner {
         self.progress.done += 1;
         self.progress.failed += u64::from(row.error.is_some());
         self.progress.cached += u64::from(row.cached);
+        if !row.cached {
+            self.asked_tokens.0 += u64::from(row.prompt_tokens);
+            self.asked_tokens.1 += u64::from(row.new_tokens);
+        }
         if let Some(score) = &row.score {
             self.figures.add(score);
         }

@@ -1,5 +1,6 @@
 //! What may be spent on a run.
 
+use super::Cost;
 use crate::record::Prices;
 
 /// Counts what answers cost, so that nothing is asked whose answer might cost more than is left.
@@ -45,9 +46,9 @@ impl Budget {
         self.own += cost;
     }
 
-    /// What this run has cost.
-    pub(super) const fn own(&self) -> f64 {
-        self.own
+    /// What was spent so far.
+    pub(super) const fn cost(&self) -> Cost {
+        Cost { run: self.own, experiment: self.spent, limit: self.limit }
     }
 
     /// Why no more is asked.
@@ -77,7 +78,7 @@ mod tests {
         assert!(!budget.allows(most));
         budget.settle(most, 1000, 0);
         budget.settle(most, 1000, 100);
-        assert!(budget.allows(most) && (budget.own() - 0.0032).abs() < 1e-12);
+        assert!(budget.allows(most) && (budget.cost().run - 0.0032).abs() < 1e-12);
         budget.reserve(most);
         assert!(!budget.allows(most));
         assert!(budget.reason(most).contains("spending limit of 0.01"));

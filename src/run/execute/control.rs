@@ -97,7 +97,22 @@ pub struct EndpointProgress {
     /// Its requests.
     pub traffic: Traffic,
     /// What the run has cost so far; `None` where no price is known.
-    pub cost: Option<f64>,
+    pub cost: Option<Cost>,
+    /// Tokens read for the run's answers that the endpoint gave, before and since.
+    pub prompt_tokens: u64,
+    /// Tokens written for them.
+    pub new_tokens: u64,
+}
+
+/// What a run at an endpoint costs, in the unit of its prices.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// What the run has cost, before and since.
+    pub run: f64,
+    /// What its experiment has cost at this endpoint.
+    pub experiment: f64,
+    /// What the experiment may cost, if there is a limit.
+    pub limit: Option<f64>,
 }
 
 /// What an executor does beyond the cells' specs; none of it changes an answer.

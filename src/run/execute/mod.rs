@@ -32,7 +32,7 @@ use budget::Budget;
 use prepare::{How, Preparer};
 use storing::Storing;
 
-pub use control::{Control, EndpointProgress, Phase, RunProgress, Settings};
+pub use control::{Control, Cost, EndpointProgress, Phase, RunProgress, Settings};
 pub use error::{RunError, in_full};
 pub use prompts::{AskedPrompt, prompts};
 

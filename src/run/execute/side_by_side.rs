@@ -235,7 +235,7 @@ impl Desk for AtWork<'_, '_> {
             // Whoever does not listen any more is noticed with the next answer.
             let _ = self.asker.event(EventKind::Life, text.to_owned());
         }
-        board.set_traffic(traffic, self.asker.budget.as_ref().map(super::budget::Budget::own));
+        board.set_traffic(traffic, self.asker.budget.as_ref().map(super::budget::Budget::cost));
     }
 
     fn tell(&mut self, notice: String) {

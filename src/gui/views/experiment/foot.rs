@@ -26,6 +26,7 @@ impl ExperimentView {
                     ui.add(egui::Label::new(theme::strong(amount(&cost))).wrap());
                 }
                 self.time(ui, shared, &cost);
+                self.served.show(ui);
                 if let Some(survey) = self.survey.value() {
                     memory(ui, survey);
                 }

@@ -10,8 +10,9 @@ use crate::gui::kit;
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, colors};
 use crate::lamp::{Metric, Setting, Split, Task};
+use crate::model::endpoint::PREFIX;
 use crate::run::Experiment;
-use crate::run::experiment::{DataSettings, TuneSettings};
+use crate::run::experiment::{DataSettings, ModelSettings, TuneSettings};
 
 /// A list of whole numbers as one types it, beside what the draft has.
 #[derive(Debug, Default)]
@@ -294,9 +295,33 @@ fn series(ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
         kit::named(&response, egui::Role::SpinButton, true, "Failures in a row that end a run");
         ui.label("failures in a row");
     });
+    let served = |model: &ModelSettings| model.endpoint.is_some() || model.name.trim().starts_with(PREFIX);
+    if settings.spending_limit.is_some() || shared.experiment().models.iter().any(served) {
+        limit(ui, &mut settings.spending_limit);
+    }
     if settings != now {
         commands.push(Command::SetSeries(settings));
     }
+}
+
+/// What may be spent at endpoints.
+fn limit(ui: &mut Ui, limit: &mut Option<f64>) {
+    ui.horizontal(|ui| {
+        let mut limited = limit.is_some();
+        if ui.checkbox(&mut limited, "Spend at most").changed() {
+            *limit = limited.then_some(1.0);
+        }
+        if let Some(amount) = limit {
+            let drag = DragValue::new(amount).range(0.0..=1e9).speed(0.05).max_decimals(4);
+            let response = ui.add(drag);
+            kit::named(&response, egui::Role::SpinButton, true, "Spending limit");
+        }
+    });
+    caption(
+        ui,
+        "In the unit of the endpoints\u{2019} prices, for all runs of an experiment at an endpoint; in place of its own limit. A run \
+         ends before it would cost more, and can be resumed.",
+    );
 }
 
 fn edit_draft(

@@ -7,6 +7,7 @@ mod foot;
 mod form;
 mod grid;
 mod measure;
+mod served;
 mod survey;
 mod ticks;
 
@@ -43,6 +44,7 @@ pub struct ExperimentView {
     form: form::Form,
     files: file::Files,
     measuring: measure::Measuring,
+    served: served::Served,
     drag: Drag,
     known: Known,
     /// How series are run, as it is remembered, and whether it was told to the runner.
@@ -69,6 +71,7 @@ struct Kept {
     use_cache: bool,
     retry_failed: bool,
     max_failures: usize,
+    spending_limit: Option<f64>,
 }
 
 impl Default for Kept {
@@ -83,6 +86,7 @@ impl Kept {
             use_cache: settings.use_cache,
             retry_failed: settings.retry_failed,
             max_failures: settings.max_failures_in_a_row,
+            spending_limit: settings.spending_limit,
         }
     }
 }
@@ -106,7 +110,8 @@ impl View for ExperimentView {
                 max_failures_in_a_row: self.kept.max_failures.max(1),
                 retry_failed: self.kept.retry_failed,
                 use_cache: self.kept.use_cache,
-                ..Settings::default()
+                // What was written by hand may be anything.
+                spending_limit: self.kept.spending_limit.filter(|limit| limit.is_finite() && *limit >= 0.0),
             };
             if settings != cx.shared.runner.settings() {
                 cx.commands.push(Command::SetSeries(settings));
@@ -132,6 +137,9 @@ impl View for ExperimentView {
             survey::look(experiment, spare, &workplace, cancel, progress)
         });
         self.compute(shared, version);
+        if let Some(survey) = self.survey.value() {
+            self.served.logic(cx.ctx, shared, survey);
+        }
     }
 
     fn ui(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
@@ -268,6 +276,7 @@ impl ExperimentView {
         let draft = shared.experiment();
         let ticks = Ticks::of(draft, &survey.rows, &survey.columns);
         let cost = cost::cost(survey, &ticks, &shared.store.runs, self.measuring.known());
+        self.served.look(survey, &ticks, &shared.store.runs);
         self.known = Known {
             of: Some(of),
             stored: stored(survey, &shared.store),

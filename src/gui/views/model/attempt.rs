@@ -203,7 +203,7 @@ impl Attempt {
                 config: settings
                     .generation
                     .over(&experiment.generation)
-                    .config(card.is_gguf(), experiment.seeds.first().copied().unwrap_or(0)),
+                    .config(card.is_greedy(), experiment.seeds.first().copied().unwrap_or(0)),
                 prompt: self.prompt.clone(),
             },
         };

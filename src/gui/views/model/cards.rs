@@ -5,6 +5,7 @@ use eframe::egui::{
     Ui, UiBuilder, WidgetInfo, vec2,
 };
 
+use super::endpoint::{key_place, kind};
 use super::stock::{Card, Remains, Rest, What, explained};
 use super::words::size;
 use crate::gui::kit;
@@ -75,7 +76,8 @@ pub(super) fn model(
                 }
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let installed = card.facts().is_some_and(|facts| facts.installed);
+                let installed = card.facts().is_some_and(|facts| facts.installed)
+                    || card.served().is_some_and(|served| served.saved);
                 if installed && kit::icon_button(ui, icons::TRASH, &format!("Remove {}", card.name)).clicked()
                 {
                     asked = Some(Asked::Remove);
@@ -97,6 +99,13 @@ pub(super) fn model(
                 let (does, tasks) = explained(*rule);
                 ui.add(Label::new(does).wrap());
                 kit::cut(ui, theme::caption(ui, tasks));
+            }
+            What::Endpoint(served) => {
+                if let Some(endpoint) = &served.endpoint {
+                    kit::cut(ui, format!("{} \u{b7} {}", endpoint.model, kind(endpoint)));
+                    let line = format!("{} \u{b7} {}", endpoint.shown_address(), key_place(endpoint));
+                    kit::cut(ui, theme::caption(ui, line));
+                }
             }
             What::Script => {
                 kit::cut(ui, "Answers by a script, without weights");

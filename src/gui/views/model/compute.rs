@@ -68,7 +68,7 @@ impl ComputeForm {
         self.devices.want(cx.ctx, "devices", (), 0, |_, _| Ok(DeviceChoice::list()));
         let Some(facts) = card.facts() else { return };
         let experiment = cx.shared.experiment();
-        let generation = settings.generation.over(&experiment.generation).config(card.is_gguf(), 0);
+        let generation = settings.generation.over(&experiment.generation).config(card.is_greedy(), 0);
         let load = Load {
             batch: settings.batch.unwrap_or(usual_batch(facts.kind)).clamp(1, 1 << 20),
             tokens: experiment.prompt.max_length.min(1 << 24),
@@ -108,7 +108,7 @@ impl ComputeForm {
                 ui.label("A model without weights that answers by a script, to try things out.");
                 ui.label(theme::weak(ui, "It has no settings."));
             }
-            What::Unknown => {}
+            What::Unknown | What::Endpoint(_) => {}
             What::Model(facts) => {
                 self.facts(ui, facts);
                 let settings = place.and_then(|index| Some((index, shared.experiment().models.get(index)?)));

@@ -7,6 +7,7 @@ mod arrivals;
 mod attempt;
 mod cards;
 mod compute;
+mod endpoint;
 mod generation;
 mod get;
 mod memory_bar;
@@ -33,10 +34,11 @@ use crate::run::experiment::ModelSettings;
 use attempt::Attempt;
 use cards::{Asked, State};
 use compute::ComputeForm;
+use endpoint::Endpoints;
 use generation::GenerationForm;
 use get::GetForm;
 use removal::Removing;
-use stock::{Card, Rest, Stock};
+use stock::{Card, Named, Rest, Stock};
 
 /// What the panel shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,7 +69,7 @@ pub struct ModelView {
     tab: Tab,
     /// Whether generation is shown for the model alone.
     alone: bool,
-    stock: Loadable<(PathBuf, Vec<String>), Stock>,
+    stock: Loadable<(PathBuf, Vec<Named>), Stock>,
     /// The list of models that was looked at.
     seen: Option<Arc<Vec<Entry>>>,
     version: u64,
@@ -76,6 +78,7 @@ pub struct ModelView {
     attempt: Attempt,
     get: GetForm,
     removing: Removing,
+    endpoints: Endpoints,
 }
 
 impl ModelView {
@@ -91,6 +94,11 @@ impl ModelView {
     pub fn offer(&mut self, repository: &str) {
         self.tab = Tab::Get;
         self.get.ask(repository);
+    }
+
+    /// Opens the form of a new endpoint.
+    pub fn add_endpoint(&mut self) {
+        self.endpoints.add();
     }
 
     /// The model in the panel.
@@ -197,6 +205,18 @@ impl ModelView {
                 self.carry_out(ui, (&rest.name, None), asked, shared, commands);
             }
         });
+        ui.add_space(8.0);
+        let more = kit::section(ui, "Endpoints", |ui| {
+            kit::button(ui, icons::PLUS, "Add endpoint\u{2026}").clicked()
+        });
+        if more {
+            self.endpoints.add();
+        }
+        if stock.endpoints.is_empty() {
+            let words = "Models that another program serves: OpenAI, vLLM, llama.cpp, Ollama, or anything that speaks their API.";
+            ui.add(egui::Label::new(theme::weak(ui, words)).wrap());
+        }
+        self.grid(ui, &stock.endpoints, true, shared, commands);
         if !stock.others.is_empty() {
             ui.add_space(8.0);
             kit::section(ui, "In the experiment, not installed", |_| {});
@@ -294,6 +314,10 @@ impl View for ModelView {
             self.focus = Some(name);
             self.place = 0;
         }
+        if let Some(name) = self.endpoints.logic(cx) {
+            self.show(&name);
+            self.tab = Tab::Compute;
+        }
         if let Some(gone) = self.removing.logic(cx) {
             let named = |model: &ModelSettings| model.name.trim().eq_ignore_ascii_case(&gone);
             if shared.experiment().models.iter().any(named) {
@@ -316,6 +340,10 @@ impl View for ModelView {
     }
 
     fn ui(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
+        if self.endpoints.is_open() {
+            self.endpoints.show_form(ui, shared);
+            return;
+        }
         let width = if ui.available_width() < 900.0 { 372.0 } else { 404.0 };
         egui::Panel::right("model panel")
             .exact_size(width)
@@ -346,7 +374,9 @@ impl View for ModelView {
             _ => None,
         });
         let rules = stock::rules().into_iter().map(|card| card.name);
+        let endpoints = self.stock.value().map(|stock| stock.endpoints.as_slice()).unwrap_or_default();
         let mut actions: Vec<Action> = names
+            .chain(endpoints.iter().map(|card| card.name.clone()))
             .chain(rules)
             .map(|name| {
                 let named = |model: &ModelSettings| model.name.trim().eq_ignore_ascii_case(&name);
@@ -367,6 +397,8 @@ impl View for ModelView {
                 Action { words, command: Command::Edit { what: "models", experiment } }
             })
             .collect();
+        let command = Command::AddEndpoint;
+        actions.push(Action { words: "Add an endpoint\u{2026}".to_owned(), command });
         let command = Command::GetModel(String::new());
         actions.push(Action { words: "Get a model\u{2026}".to_owned(), command });
         actions

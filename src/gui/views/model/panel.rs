@@ -14,11 +14,12 @@ use crate::run::experiment::ModelSettings;
 impl ModelView {
     /// The panel.
     pub(super) fn right(&mut self, ui: &mut Ui, shared: &Shared, commands: &mut Vec<Command>) {
+        let served = self.shown().is_some_and(|card| card.served().is_some());
         kit::segmented(
             ui,
             &mut self.tab,
             &[
-                (Tab::Compute, "Compute", None),
+                (Tab::Compute, if served { "Connection" } else { "Compute" }, None),
                 (Tab::Generate, "Generate", None),
                 (Tab::Try, "Try it", None),
                 (Tab::Get, "Get more", None),
@@ -45,7 +46,9 @@ impl ModelView {
                 (tab, Some(card)) => {
                     self.header(ui, &card, shared, commands);
                     let placed = self.placed(&card, shared);
-                    if tab == Tab::Compute {
+                    if tab == Tab::Compute && card.served().is_some() {
+                        self.served(ui, &card, commands);
+                    } else if tab == Tab::Compute {
                         let place = placed.map(|(index, _)| index);
                         self.compute.show(ui, &card, place, shared, commands);
                     } else if card.facts().is_some_and(|facts| facts.kind.is_encoder()) {
@@ -87,7 +90,7 @@ impl ModelView {
         }
         ui.horizontal_wrapped(|ui| {
             ui.label(theme::weak(ui, format!("{}  In the experiment", icons::CHECK)));
-            let computes = card.facts().is_some();
+            let computes = card.facts().is_some() || card.served().is_some();
             if computes && kit::quiet(ui, icons::PLUS, "Once more, with other settings").clicked() {
                 let copy = self.placed(card, shared).map(|(_, settings)| settings.clone());
                 let experiment = shared.edited(|experiment| experiment.models.extend(copy));
@@ -116,9 +119,26 @@ impl ModelView {
         }
     }
 
+    /// The endpoint in the panel.
+    fn served(&mut self, ui: &mut Ui, card: &Card, commands: &mut Vec<Command>) {
+        let Some(served) = card.served() else { return };
+        ui.add_space(4.0);
+        match &served.endpoint {
+            Some(endpoint) => self.endpoints.panel(ui, card, endpoint, served.saved, commands),
+            None if !served.saved => {
+                if kit::button(ui, icons::PLUS, "Add endpoint\u{2026}").clicked() {
+                    self.endpoints.add();
+                }
+            }
+            None => {}
+        }
+    }
+
     /// How models answer, all of them or the one in the panel.
     fn generate(&mut self, ui: &mut Ui, card: Option<Card>, shared: &Shared, commands: &mut Vec<Command>) {
-        let placed = card.as_ref().filter(|card| card.facts().is_some() || matches!(card.what, What::Script));
+        let placed = card.as_ref().filter(|card| {
+            card.facts().is_some() || card.served().is_some() || matches!(card.what, What::Script)
+        });
         let placed = placed.and_then(|card| Some((card, self.placed(card, shared)?.0)));
         let refusal = match (&card, &placed) {
             (_, Some(_)) => None,
@@ -139,12 +159,14 @@ impl ModelView {
             ui.label(theme::caption(ui, refusal));
         }
         let of = match placed.filter(|_| self.alone) {
-            Some((card, index)) => Of { model: Some(index), name: &card.name, greedy: card.is_gguf() },
+            Some((card, index)) => Of { model: Some(index), name: &card.name, greedy: card.is_greedy() },
             None => Of { model: None, name: "", greedy: false },
         };
         let words = match of.model {
             Some(_) => "What is empty is as for all models.",
-            None => "What is empty is the benchmark\u{2019}s own. GGUF models follow one beam in any case.",
+            None => {
+                "What is empty is the benchmark\u{2019}s own. GGUF models and endpoints follow one beam in any case."
+            }
         };
         ui.add(egui::Label::new(theme::weak(ui, words)).wrap());
         ui.add_space(4.0);

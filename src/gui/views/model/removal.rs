@@ -10,14 +10,17 @@ use crate::gui::shared::Shared;
 use crate::gui::theme::{self, colors, icons};
 use crate::gui::views::Cx;
 use crate::jobs::Job;
-use crate::model::registry::Removal;
+use crate::model::endpoint::{KeyPlace, PREFIX};
+use crate::model::registry::{Registry, Removal};
 
 /// The model that is to be removed, if one is.
 #[derive(Debug, Default)]
 pub(super) struct Removing {
     name: Option<String>,
-    asked: Loadable<String, Removal>,
-    job: Option<Job<Result<Removal, Trouble>>>,
+    /// What it takes, in words.
+    asked: Loadable<String, String>,
+    /// Gives what was done, in words.
+    job: Option<Job<Result<String, Trouble>>>,
     trouble: Option<Trouble>,
 }
 
@@ -27,20 +30,13 @@ impl Removing {
         let name = self.name.clone()?;
         let registry = cx.shared.workplace.registry().clone();
         let subject = name.clone();
-        self.asked.want(cx.ctx, "removal", subject.clone(), 0, move |_, _| {
-            registry.removal(&subject).map_err(|error| words::trouble(&error))
-        });
+        self.asked.want(cx.ctx, "removal", subject.clone(), 0, move |_, _| asked(&registry, &subject));
         let outcome = self.job.as_mut().and_then(Job::poll)?;
         self.job = None;
         cx.commands.push(Command::ReloadModels);
         match outcome.map_err(Trouble::from).and_then(|outcome| outcome) {
-            Ok(removal) => {
+            Ok(words) => {
                 self.stop();
-                let freed = match removal.files {
-                    Some(_) => format!("; {} are free", size(removal.bytes)),
-                    None => String::new(),
-                };
-                let words = format!("Removed {}{freed}.", removal.name);
                 cx.commands.push(Command::Toast(Toast::new(Weight::Success, words)));
                 Some(name)
             }
@@ -83,8 +79,8 @@ impl Removing {
             ui.add(Label::new(egui::RichText::new(trouble.0.as_str()).color(colors(ui).danger)).wrap());
         } else {
             let words = match self.asked.value() {
-                Some(removal) => told(removal),
-                None => "Looking at what it takes\u{2026}".to_owned(),
+                Some(words) => words.as_str(),
+                None => "Looking at what it takes\u{2026}",
             };
             ui.add(Label::new(words).wrap());
             if used {
@@ -102,7 +98,7 @@ impl Removing {
                 self.job = Some(Job::start(
                     "remove",
                     move || wake.request_repaint(),
-                    move |_, _| registry.remove(&name).map_err(|error| words::trouble(&error)),
+                    move |_, _| removed(&registry, &name),
                 ));
             }
             if kit::quiet(ui, "", "Keep it").clicked() {
@@ -110,6 +106,40 @@ impl Removing {
             }
         });
     }
+}
+
+/// What removing it would take.
+fn asked(registry: &Registry, name: &str) -> Result<String, Trouble> {
+    if !name.starts_with(PREFIX) {
+        return Ok(told(&registry.removal(name).map_err(|error| words::trouble(&error))?));
+    }
+    // One that cannot be read can be removed all the same.
+    let key = registry.endpoints().find(name).ok().and_then(|endpoint| endpoint.key);
+    let key = match key {
+        Some(key) if key.place() == KeyPlace::Keyring => {
+            format!(" Its key stays in the keyring as {}.", key.name())
+        }
+        Some(key) if key.place() == KeyPlace::File => {
+            format!(" Its key stays in the sealed file as {}.", key.name())
+        }
+        _ => String::new(),
+    };
+    Ok(format!("Its settings are deleted.{key} Runs and their answers stay in the store."))
+}
+
+/// Removes it; gives what was done.
+fn removed(registry: &Registry, name: &str) -> Result<String, Trouble> {
+    if name.starts_with(PREFIX) {
+        let gone = registry.endpoints().remove(name);
+        gone.map_err(|error| Trouble(crate::gui::words::endpoint_words(&error)))?;
+        return Ok(format!("Removed {name}."));
+    }
+    let removal = registry.remove(name).map_err(|error| words::trouble(&error))?;
+    let freed = match removal.files {
+        Some(_) => format!("; {} are free", size(removal.bytes)),
+        None => String::new(),
+    };
+    Ok(format!("Removed {}{freed}.", removal.name))
 }
 
 /// What goes and what stays.

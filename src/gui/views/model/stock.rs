@@ -1,10 +1,11 @@
-//! What can answer: installed models, those that the draft names by path or script, and the rules; looked at by a job.
+//! What can answer: installed models, saved endpoints, those that the draft names by path or script, and the rules; looked at by a job.
 
 use std::path::{Path, PathBuf};
 
 use super::words;
 use crate::gui::loadable::Trouble;
 use crate::jobs::CancelToken;
+use crate::model::endpoint::{Endpoint, PREFIX};
 use crate::model::gguf::GgufFile;
 use crate::model::lora::home;
 use crate::model::registry::{Entry, Manifest, Registry, Source};
@@ -33,10 +34,21 @@ pub(super) enum What {
     Model(Box<Facts>),
     /// A rule in a model's place.
     Rule(Baseline),
+    /// A model that another program serves.
+    Endpoint(Box<Served>),
     /// A scripted model.
     Script,
     /// Nobody knows.
     Unknown,
+}
+
+/// What is known of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Served {
+    /// Its settings; `None` where they cannot be read.
+    pub endpoint: Option<Endpoint>,
+    /// Whether it is saved, so that it can be edited and removed.
+    pub saved: bool,
 }
 
 /// What is known of a model with weights.
@@ -109,6 +121,8 @@ pub(super) enum Rest {
 pub(super) struct Stock {
     /// Installed models that answer.
     pub models: Vec<Card>,
+    /// Saved endpoints.
+    pub endpoints: Vec<Card>,
     /// Installed models that make vectors.
     pub encoders: Vec<Card>,
     /// What is broken or unfinished.
@@ -119,8 +133,8 @@ pub(super) struct Stock {
 
 impl Stock {
     /// Looks at the entries, and at what else the draft names.
-    pub fn look(registry: &Registry, entries: &[Entry], named: &[String], cancel: &CancelToken) -> Self {
-        let mut stock = Self::default();
+    pub fn look(registry: &Registry, entries: &[Entry], named: &[Named], cancel: &CancelToken) -> Self {
+        let mut stock = Self { endpoints: endpoints(registry), ..Self::default() };
         for entry in entries {
             if cancel.is_canceled() {
                 break;
@@ -141,28 +155,37 @@ impl Stock {
                 }
             }
         }
-        let known: Vec<&Card> = stock.models.iter().chain(&stock.encoders).collect();
-        let strangers = named.iter().filter(|name| !known.iter().any(|card| card.is(name)));
-        stock.others = strangers.map(|name| other(registry, name)).collect();
+        let known: Vec<&Card> = stock.models.iter().chain(&stock.encoders).chain(&stock.endpoints).collect();
+        let strangers = named.iter().filter(|named| !known.iter().any(|card| card.is(&named.name)));
+        stock.others = strangers.map(|named| other(registry, named)).collect();
         stock
     }
 
     /// The card of this name, rules included.
     pub fn find(&self, name: &str) -> Option<Card> {
-        let all = self.models.iter().chain(&self.others).chain(&self.encoders);
+        let all = self.models.iter().chain(&self.endpoints).chain(&self.others).chain(&self.encoders);
         let rule = || rules().into_iter().find(|rule| rule.is(name));
         all.clone().find(|card| card.is(name)).cloned().or_else(rule)
     }
 }
 
+/// A model as the draft names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Its name.
+    pub name: String,
+    /// The settings that the draft itself has for it.
+    pub endpoint: Option<Box<Endpoint>>,
+}
+
 /// Names in the draft that are no rules, each once.
-pub(super) fn named(experiment: &Experiment) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
+pub(super) fn named(experiment: &Experiment) -> Vec<Named> {
+    let mut names: Vec<Named> = Vec::new();
     for model in &experiment.models {
         let name = model.name.trim();
         let rule = name.parse::<Baseline>().is_ok();
-        if !name.is_empty() && !rule && !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
+        if !name.is_empty() && !rule && !names.iter().any(|known| known.name == name) {
+            names.push(Named { name: name.to_owned(), endpoint: model.endpoint.clone() });
         }
     }
     names
@@ -190,8 +213,16 @@ impl Card {
     }
 
     /// Whether it follows one hypothesis only.
-    pub fn is_gguf(&self) -> bool {
-        self.facts().is_some_and(|facts| facts.kind == ModelKind::Gguf)
+    pub fn is_greedy(&self) -> bool {
+        self.served().is_some() || self.facts().is_some_and(|facts| facts.kind == ModelKind::Gguf)
+    }
+
+    /// What is known of it as an endpoint.
+    pub fn served(&self) -> Option<&Served> {
+        match &self.what {
+            What::Endpoint(served) => Some(served),
+            _ => None,
+        }
     }
 }
 
@@ -268,8 +299,32 @@ fn stored(kind: ModelKind, path: &Path) -> Result<String, Trouble> {
     }
 }
 
-/// What the draft names beside installed models and rules.
-fn other(registry: &Registry, name: &str) -> Card {
+/// The saved endpoints, those that cannot be read included.
+fn endpoints(registry: &Registry) -> Vec<Card> {
+    let saved = registry.endpoints();
+    let names = saved.names().unwrap_or_default();
+    let card = |name: String| {
+        let (endpoint, trouble) = match saved.find(&name) {
+            Ok(endpoint) => (Some(endpoint), None),
+            Err(error) => (None, Some(Trouble(crate::gui::words::endpoint_words(&error)))),
+        };
+        let what = What::Endpoint(Box::new(Served { endpoint, saved: true }));
+        Card { name: format!("{PREFIX}{name}"), what, repository: None, trouble }
+    };
+    names.into_iter().map(card).collect()
+}
+
+/// What the draft names beside installed models, saved endpoints and rules.
+fn other(registry: &Registry, Named { name, endpoint }: &Named) -> Card {
+    if endpoint.is_some() || name.starts_with(PREFIX) {
+        let trouble = match registry.endpoints().find(name) {
+            Err(error) if endpoint.is_none() => Some(Trouble(crate::gui::words::endpoint_words(&error))),
+            _ => None,
+        };
+        let served = Served { endpoint: endpoint.as_deref().cloned(), saved: false };
+        let what = What::Endpoint(Box::new(served));
+        return Card { name: name.clone(), what, repository: None, trouble };
+    }
     let card = |what, trouble| Card { name: name.to_owned(), what, repository: None, trouble };
     if name.starts_with(scripted::PREFIX) {
         let parsed = scripted::Scripted::parse(name);

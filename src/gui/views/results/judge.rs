@@ -311,7 +311,7 @@ impl Work {
                         words.push_str(&format!(", {} failed", now.failed));
                     }
                     if let Some(cost) = now.endpoint.as_ref().and_then(|endpoint| endpoint.cost) {
-                        words.push_str(&format!(", cost {cost:.4}"));
+                        words.push_str(&format!(", cost {:.4}", cost.run));
                     }
                     words
                 }
@@ -328,7 +328,7 @@ impl Work {
             .and_then(|now| now.endpoint.as_ref())
             .and_then(|endpoint| endpoint.traffic.held.as_ref())
         {
-            kit::notice(ui, Notice::Warning, held, None);
+            kit::notice(ui, Notice::Warning, &held.to_string(), None);
         }
         ui.ctx().request_repaint_after(crate::gui::AT_WORK);
     }

@@ -257,7 +257,9 @@ impl Form {
                 self.add(shared, short, asked, commands);
             }
             notes(ui, kind, &config, dates, false);
-            if kind == Kind::Dense && encoders.is_empty() {
+            if kind == Kind::Dense
+                && !encoders.iter().any(|name| !name.starts_with(crate::model::endpoint::PREFIX))
+            {
                 ui.horizontal_wrapped(|ui| {
                     ui.label(theme::caption(ui, "No encoder is installed."));
                     if ui.link(theme::caption(ui, "Get one").underline()).clicked() {

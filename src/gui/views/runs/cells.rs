@@ -8,6 +8,7 @@ use crate::gui::kit::{self, Notice};
 use crate::gui::runner::{Active, Board, CellLine, CellState, Finished, Trace};
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, ROW, colors, icons};
+use crate::gui::words::run_trouble;
 use crate::record::{RetrieverSpec, RunId, RunRecord, RunStatus};
 use crate::report::{Method, method_name};
 use crate::run::series::Purpose;
@@ -34,6 +35,9 @@ pub(super) fn active(
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| controls(ui, active, commands));
         });
         overall(ui, active, &board, progress.as_deref());
+        if let Some(progress) = &progress {
+            super::traffic::traffic(ui, progress);
+        }
     });
     for changed in &board.changed {
         kit::notice(ui, Notice::Warning, changed, None);
@@ -448,7 +452,7 @@ fn ended(ui: &mut Ui, finished: &Finished, commands: &mut Vec<Command>) {
                 )
             }
             Ok(outcome) if !outcome.failures.is_empty() || !finished.board.changed.is_empty() => {
-                let failures = outcome.failures.iter().map(|failure| crate::run::in_full(&failure.error));
+                let failures = outcome.failures.iter().map(|failure| run_trouble(&failure.error).0);
                 let lines: Vec<String> = failures.chain(finished.board.changed.iter().cloned()).collect();
                 let count = lines.len();
                 let plural = if count == 1 { "" } else { "s" };

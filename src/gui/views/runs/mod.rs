@@ -3,6 +3,7 @@
 mod cells;
 mod log;
 mod stored;
+mod traffic;
 
 use eframe::egui::{self, Frame, Margin, ScrollArea, Ui};
 

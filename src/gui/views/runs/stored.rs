@@ -374,6 +374,20 @@ impl Stored {
             let (icon, color) = mark(status, colors(ui));
             ui.spacing_mut().item_spacing.x = 6.0;
             ui.label(egui::RichText::new(icon).color(color));
+            if let Some((troubled, text)) = super::traffic::answers(run) {
+                let (sign, color) = match troubled {
+                    true => (icons::WARNING, colors(ui).warning),
+                    false => (icons::INFO, colors(ui).weak),
+                };
+                let response = ui.label(egui::RichText::new(sign).color(color));
+                kit::named(
+                    &response,
+                    egui::Role::Label,
+                    true,
+                    &format!("Answers of run {}: {text}", run.id.0),
+                );
+                response.on_hover_text(text);
+            }
             let response = kit::cut(ui, words);
             if let Some(reason) = &run.reason {
                 response.on_hover_text(reason);

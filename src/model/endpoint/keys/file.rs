@@ -68,8 +68,7 @@ impl KeyFile {
 
     /// Whether its passphrase is not known yet, neither from [`KeyFile::unlock`] nor from `LAMPLIGHT_PASSPHRASE`.
     pub fn is_locked(&self) -> bool {
-        let known = known();
-        !matches!(known.get(&self.path), Some(Known::Passphrase(_))) && from_environment().is_none()
+        !matches!(known().get(&self.path), Some(Known::Passphrase(_))) && from_environment().is_none()
     }
 
     /// Takes the passphrase into custody until the program ends. One of a file that is there is tried first, which takes a moment.
