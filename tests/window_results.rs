@@ -64,7 +64,7 @@ fn named(table: &ResultTable) -> Vec<String> {
                         block.model.label(),
                         column.label(),
                         row.metric.name(),
-                        words::figure(row.metric, cell.value),
+                        words::figure(&row.metric, cell.value),
                         cell.n
                     ));
                 }

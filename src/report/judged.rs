@@ -49,6 +49,12 @@ impl Measure {
     }
 }
 
+impl PartialEq<Metric> for Measure {
+    fn eq(&self, metric: &Metric) -> bool {
+        self.metric() == Some(*metric)
+    }
+}
+
 impl From<Metric> for Measure {
     fn from(metric: Metric) -> Self {
         Self::Metric(metric)

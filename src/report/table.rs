@@ -16,6 +16,7 @@
 //! - **Tuned.** A run that a tuning chose stands in the column Tuned. Its plain column is left out where it holds
 //!   such runs alone.
 
+mod against;
 mod build;
 mod judge;
 mod label;

@@ -219,7 +219,7 @@ pub fn remarks(table: &ResultTable) -> Vec<String> {
         for block in &section.blocks {
             let mut all_parsed = Vec::new();
             // Each metric of a task tells the same.
-            for row in block.rows.iter().filter(|row| row.metric == row.task.primary_metric().into()) {
+            for row in block.rows.iter().filter(|row| row.metric == row.task.primary_metric()) {
                 let place = || {
                     let section = format!("{} setting, {} split", section.setting, section.split);
                     format!("{}, {section}, {}", row.task_label(), block.model.label())

@@ -187,6 +187,16 @@ impl Reader {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// Those of a run, be it the first or the second.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn judgings_of(&self, run: RunId) -> Result<Vec<JudgingRecord>, StoreError> {
+        let sql =
+            format!("{JUDGING} WHERE j.first_run = ?1 OR j.second_run = ?1 GROUP BY j.id ORDER BY j.id");
+        Ok(self.all(&sql, [run.0], judging)?.into_iter().flatten().collect())
+    }
+
     /// The judging of a spec's key.
     ///
     /// # Errors

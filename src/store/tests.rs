@@ -533,3 +533,58 @@ mod gone {
         assert_eq!(all(&store.reader().unwrap(), run), [0, 1].map(prediction));
     }
 }
+
+#[test]
+fn verdicts_are_kept_once_and_go_with_their_runs() {
+    use crate::record::{JudgeMethod, JudgePrompt, JudgeSpec, Reading, test_verdict};
+    let (_folder, mut store) = store();
+    let one = store.plan(&spec(), 3).unwrap();
+    let other = store.plan(&RunSpec { program: "other".into(), ..spec() }, 3).unwrap();
+    for run in [&one, &other] {
+        store.save(run.id, &[prediction(0), prediction(1), prediction(2)], &[], 1).unwrap();
+    }
+    let judge = JudgeSpec {
+        method: JudgeMethod::Pairwise,
+        model: spec().model,
+        generation: serde_json::json!({}),
+        prompt: JudgePrompt { name: "built-in".into(), text: "{answer_a} {answer_b}".into() },
+        runs: vec![one.key.clone(), other.key.clone()],
+    };
+    let judging = store.plan_judging(&judge, &[one.id, other.id], 2).unwrap();
+    let failed = crate::record::Verdict { error: Some("gone".into()), ..test_verdict(0, 1, None) };
+    let verdicts = [test_verdict(0, 0, Some(Reading::A)), failed];
+    assert_eq!(store.save_verdicts(judging.id, &verdicts, &[]).unwrap(), 2);
+    // A failure gives way, a verdict does not.
+    let later = [test_verdict(0, 0, Some(Reading::B)), test_verdict(0, 1, Some(Reading::Tie))];
+    assert_eq!(store.save_verdicts(judging.id, &later, &[]).unwrap(), 1);
+    let reader = store.reader().unwrap();
+    let found: Vec<_> =
+        reader.verdicts(judging.id).unwrap().into_iter().map(|verdict| verdict.reading.unwrap()).collect();
+    assert_eq!(found, [Reading::A, Reading::Tie]);
+    // More samples of the same judging are the same judging.
+    let again = store.plan_judging(&judge, &[one.id, other.id], 3).unwrap();
+    assert_eq!((again.id, again.samples, again.totals.done, again.is_done()), (judging.id, 3, 2, false));
+    assert_eq!(reader.find_judging(again.short_key()).unwrap(), again);
+    assert!(matches!(reader.find_judging("nothing"), Err(StoreError::UnknownJudging { .. })));
+    {
+        let _claim = store.claim_judging(&again).unwrap();
+        assert!(reader.is_judging_claimed(&again));
+        assert!(matches!(store.claim_judging(&again), Err(StoreError::JudgingInUse { .. })));
+    }
+    // What was said of other answers is not taken from another store.
+    let (_other_folder, mut merged) = self::store();
+    let own = merged.plan(&spec(), 3).unwrap();
+    merged.save(own.id, &[Prediction { raw: "else".into(), ..prediction(0) }], &[], 1).unwrap();
+    let done = merged.merge(store.path(), &CancelToken::new(), &Progress::new()).unwrap();
+    assert_eq!((done.verdicts, done.judgings_left_out), (0, 1));
+    let report = check(store.path(), &CancelToken::new(), &Progress::new()).unwrap();
+    assert!(report.is_sound(), "{:?}", report.problems);
+    store.connection.execute("DELETE FROM predictions WHERE id = ?1", [rows::row_id(other.id, 0)]).unwrap();
+    let report = check(store.path(), &CancelToken::new(), &Progress::new()).unwrap();
+    assert!(report.problems.iter().any(|problem| problem.text.contains("verdicts are of no prediction")));
+    store.delete(other.id).unwrap();
+    assert_eq!(store.reader().unwrap().judgings().unwrap(), []);
+    let left: i64 =
+        store.connection.query_row("SELECT count(*) FROM verdicts", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+}

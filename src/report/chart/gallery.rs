@@ -74,7 +74,7 @@ fn block(model: ModelLabel, columns: Vec<MethodColumn>, tasks: &[Task], shift: f
         let cells = (0..columns.len()).map(|at| Some(figure(value(task, metric, at, shift), 0.021, n)));
         Row {
             task,
-            metric,
+            metric: metric.into(),
             samples: samples(n as u64),
             mark: None,
             cells: cells.collect(),

@@ -1,17 +1,17 @@
 //! Runs to a table: grouping, then figures, differences and tests.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::against::{Rank, adjust, has_test, mark_best, set_oracle_difference, test};
 use super::judge::{JudgeKey, Judges};
 use super::label::{differing, of_model, of_variant, short_hash};
 use super::oracle::Oracle;
 use super::{
-    CellTest, Choice, Endings, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef,
-    SampleSet, Section, Spread, TableCell, TableOptions, improvement_percent,
+    Choice, Endings, MethodColumn, ModelBlock, ModelLabel, Note, ResultTable, Row, RunRef, SampleSet,
+    Section, Spread, TableCell, TableOptions, improvement_percent,
 };
 use crate::lamp::{Metric, Setting, Split, Task};
-use crate::metrics::{Figure, PairedTest, ScoreSet, holm, judged_test, paired_test};
+use crate::metrics::{Figure, ScoreSet, judged_test, paired_test};
 use crate::record::{Column, RunId, RunRecord, RunStatus, Totals, Training, Tuning};
 use crate::report::method::{method_name, run_method_name, without_seed};
 use crate::report::published::{is_of_column, published_beside};
@@ -433,43 +433,6 @@ fn base_of<'g, 'r>(bases: &[(&'g ColumnKey, &'g Members<'r>)], key: &ColumnKey) 
     same_variant.or(only).map(|(_, base)| *base)
 }
 
-/// Rows whose tests belong together: those of one place among their tasks' metrics, or of one judge.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    Metric(Option<usize>),
-    Judge(String),
-}
-
-/// Whether a formula tests a difference by the metric.
-const fn has_test(metric: Metric) -> bool {
-    !matches!(metric, Metric::MacroF1 | Metric::SacreBleu)
-}
-
-/// The test over the samples that both have; not adjusted yet.
-fn test(
-    by_formula: impl Fn(&[f64], &[f64]) -> Option<PairedTest>,
-    first: &Column,
-    second: &Column,
-) -> Option<CellTest> {
-    let (mut one, mut other) = (Vec::new(), Vec::new());
-    let (mut at, mut by) = (0, 0);
-    while let (Some(left), Some(right)) = (first.positions.get(at), second.positions.get(by)) {
-        match left.cmp(right) {
-            Ordering::Less => at += 1,
-            Ordering::Greater => by += 1,
-            Ordering::Equal => {
-                if let (Some(&left), Some(&right)) = (first.values.get(at), second.values.get(by)) {
-                    one.push(left);
-                    other.push(right);
-                }
-                (at, by) = (at + 1, by + 1);
-            }
-        }
-    }
-    let result = by_formula(&one, &other)?;
-    Some(CellTest { samples: one.len(), result, p_holm: result.p() })
-}
-
 /// Tasks that have several templates of one name, with which they need be told apart by more than the name.
 fn templates(runs: &[&RunRecord]) -> BTreeSet<(Task, String)> {
     let mut texts: BTreeMap<(Task, String), BTreeSet<&str>> = BTreeMap::new();
@@ -627,48 +590,6 @@ fn endings(runs: &[&RunRecord]) -> Option<Endings> {
         empty: sum(|totals| totals.empty),
         cost,
     })
-}
-
-/// The oracle's cell, the last, against the first non-personalized one.
-fn set_oracle_difference(metric: Metric, columns: &[MethodColumn], cells: &mut [Option<TableCell>]) {
-    let mut named = columns.iter().zip(cells.iter());
-    let base = named.find(|(column, cell)| column.method == Method::NonPersonalized && cell.is_some());
-    let base = base.and_then(|(_, cell)| cell.as_ref()).map(|cell| cell.value);
-    if let (Some(base), Some(Some(oracle))) = (base, cells.last_mut()) {
-        oracle.difference_percent = improvement_percent(metric, base, oracle.value);
-    }
-}
-
-fn mark_best(metric: &Measure, columns: &[MethodColumn], cells: &mut [Option<TableCell>]) {
-    let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
-    let mut rivals: Vec<&mut TableCell> = columns
-        .iter()
-        .zip(cells)
-        .filter(|(column, _)| column.method != Method::Oracle)
-        .filter_map(|(_, cell)| cell.as_mut())
-        .collect();
-    if rivals.len() < 2 {
-        return; // nothing to be better than
-    }
-    let best = rivals.iter().map(|cell| sign * cell.value).fold(f64::NEG_INFINITY, f64::max);
-    rivals.iter_mut().for_each(|cell| cell.best = sign * cell.value >= best);
-}
-
-/// Adjusts p-values over each column's rows whose metrics have the same place among their tasks' metrics.
-fn adjust(rows: &mut [Row], ranks: &[Rank], columns: usize) {
-    let families: BTreeSet<&Rank> = ranks.iter().collect();
-    for column in 0..columns {
-        for family in &families {
-            let mut tests: Vec<&mut CellTest> = rows
-                .iter_mut()
-                .zip(ranks)
-                .filter(|(_, rank)| rank == family)
-                .filter_map(|(row, _)| row.cells.get_mut(column)?.as_mut()?.test.as_mut())
-                .collect();
-            let adjusted = holm(&tests.iter().map(|test| test.result.p()).collect::<Vec<_>>());
-            tests.iter_mut().zip(adjusted).for_each(|(test, p)| test.p_holm = p);
-        }
-    }
 }
 
 #[cfg(test)]

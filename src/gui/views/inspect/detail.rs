@@ -139,6 +139,7 @@ impl InspectView {
                 score_row(ui, RichText::new(metric.name()), cells).on_hover_text(part_of(metric));
             }
         }
+        self.said(ui, shown);
         if self.against.is_some() && other.is_none() {
             ui.label(theme::caption(ui, "The other run has not answered this sample."));
         }
@@ -262,7 +263,7 @@ fn head(ui: &mut Ui, run: &RunRecord, which: &str) {
 }
 
 /// A small title over a group, with what belongs to its right end.
-fn caption(ui: &mut Ui, words: &str, right: impl FnOnce(&mut Ui)) {
+pub(super) fn caption(ui: &mut Ui, words: &str, right: impl FnOnce(&mut Ui)) {
     ui.add_space(8.0);
     ui.horizontal(|ui| {
         ui.set_min_height(18.0);

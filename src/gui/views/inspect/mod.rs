@@ -13,6 +13,7 @@ mod list;
 mod pick;
 mod reading;
 mod rows;
+mod said;
 mod sample;
 mod source;
 mod text;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::diff::{WordDiff, word_diff};
 use super::rows::position_in;
+use super::said::{self, Said};
 use crate::dataset::Dataset;
 use crate::gui::loadable::Trouble;
 use crate::lamp::{ProfileEntry, Sample};
@@ -42,6 +43,8 @@ pub(super) struct Shown {
     pub profile: Vec<Entry>,
     /// Whether that is all of the profile: the data are there.
     pub whole: bool,
+    /// What judges said of the run's answer.
+    pub said: Vec<Said>,
     /// Why the data are there and this sample of them is not.
     pub trouble: Option<String>,
 }
@@ -164,7 +167,8 @@ impl Wanted {
         };
         let whole = sample.is_some();
         let profile = profile(&side.prediction, prompt.as_ref(), other.as_ref(), sample);
-        Ok(Some(Shown { position: self.position, side, other, input, profile, whole, trouble }))
+        let said = said::read(&reader, self.run.id, self.position)?;
+        Ok(Some(Shown { position: self.position, side, other, input, profile, whole, said, trouble }))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{self, ComboBox, ScrollArea, TextEdit, Ui, WidgetInfo};
 
+use super::judge_order::{Ended, Meant, Order, in_words};
 use super::picks::name;
 use crate::gui::command::{Command, Toast, Weight};
 use crate::gui::kit::{self, Notice, PathField, PathKind};
@@ -12,16 +13,14 @@ use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::shared::Shared;
 use crate::gui::theme::{self, icons};
 use crate::gui::views::Cx;
-use crate::jobs::{CancelToken, Job, Progress};
+use crate::jobs::{CancelToken, Job};
 use crate::lamp::TaskKind;
 use crate::model::endpoint::PREFIX;
 use crate::model::registry::{Entry, Registry};
 use crate::record::{JudgeMethod, RunId, RunRecord};
 use crate::report::{Judged, template_name};
-use crate::run::experiment::ModelSettings;
-use crate::run::judge::{Judge, JudgeSettings, template};
-use crate::run::{Control, Estimate, Places, Settings};
-use crate::store::{Reader, Store};
+use crate::run::{Control, Estimate, Settings};
+use crate::store::Reader;
 
 /// The panel's state.
 #[derive(Debug, Default)]
@@ -52,60 +51,12 @@ struct Work {
     verdicts: u64,
 }
 
-/// How judging ended.
-#[derive(Debug)]
-struct Ended {
-    judged: usize,
-    reasons: Vec<String>,
-    canceled: bool,
-}
-
 /// A judging in texts.
 #[derive(Debug)]
 struct Said {
     title: String,
     runs: String,
     lines: Vec<String>,
-}
-
-/// Which runs are meant.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Meant {
-    /// Each by itself.
-    Shown(Vec<RunId>),
-    /// Against each other.
-    Pair(RunId, RunId),
-}
-
-impl Meant {
-    const fn method(&self) -> JudgeMethod {
-        match self {
-            Self::Shown(_) => JudgeMethod::Rubric,
-            Self::Pair(..) => JudgeMethod::Pairwise,
-        }
-    }
-
-    fn groups(&self) -> Vec<Vec<RunId>> {
-        match self {
-            Self::Shown(runs) => runs.iter().map(|run| vec![*run]).collect(),
-            Self::Pair(first, second) => vec![vec![*first, *second]],
-        }
-    }
-
-    fn runs(&self) -> Vec<RunId> {
-        self.groups().concat()
-    }
-}
-
-/// What is asked, of whom.
-#[derive(Debug, Clone, PartialEq)]
-struct Order {
-    meant: Meant,
-    model: String,
-    chat: bool,
-    template: Option<PathBuf>,
-    limit: Option<usize>,
-    spending_limit: Option<f64>,
 }
 
 /// A number that may be left out; `Err` where something else is typed.
@@ -237,7 +188,7 @@ impl Judging {
         kit::label(ui, "Judge");
         let known = self.known.value().cloned();
         ui.horizontal(|ui| {
-            settled |= text(ui, &mut self.model, "Judge", "endpoint:name or a model", 200.0);
+            settled |= text(ui, &mut self.model, "Model that judges", "endpoint:name or a model", 200.0);
             let names = known.as_ref().map_or(&[][..], |names| names);
             let combo = ComboBox::from_id_salt("known judges").selected_text("Choose").width(80.0);
             let response = combo.show_ui(ui, |ui| {
@@ -395,22 +346,6 @@ fn text(ui: &mut Ui, value: &mut String, words: &str, hint: &str, width: f32) ->
     settled
 }
 
-fn in_words(estimate: &Estimate) -> String {
-    if estimate.samples == 0 {
-        return "Every verdict is stored already; nothing would be asked.".to_owned();
-    }
-    let mut words = format!(
-        "{} to be asked: about {} tokens read, at most {} written.",
-        kit::counted(estimate.samples as usize, "verdict", "verdicts"),
-        kit::count(estimate.prompt_tokens),
-        kit::count(estimate.most_new_tokens)
-    );
-    if let Some((least, most)) = estimate.cost {
-        words.push_str(&format!(" Cost {least:.4} to {most:.4}; kept answers cost nothing."));
-    }
-    words
-}
-
 /// What can judge: saved endpoints, and installed models that write.
 fn names(registry: &Registry) -> Result<Vec<String>, Trouble> {
     let mut names: Vec<String> =
@@ -449,76 +384,6 @@ fn said(path: &Path, meant: &[RunId], cancel: &CancelToken) -> Result<Vec<Said>,
         }
     };
     Ok(judged.iter().rev().map(of).collect())
-}
-
-impl Order {
-    fn settings(&self) -> Result<JudgeSettings, Trouble> {
-        let model = ModelSettings { name: self.model.clone(), chat: self.chat, ..ModelSettings::default() };
-        Ok(JudgeSettings { model, template: template(self.meant.method(), self.template.as_deref())? })
-    }
-
-    fn runs(&self, reader: &Reader) -> Result<Vec<Vec<RunRecord>>, Trouble> {
-        let gone = || Trouble("A run is no longer in the store. Choose others.".to_owned());
-        let of = |ids: &Vec<RunId>| -> Result<Vec<RunRecord>, Trouble> {
-            ids.iter().map(|id| reader.run(*id)?.ok_or_else(gone)).collect()
-        };
-        self.meant.groups().iter().map(of).collect()
-    }
-
-    /// What all of it would take together.
-    fn estimate(
-        &self,
-        places: &Places,
-        cancel: &CancelToken,
-        progress: &Progress,
-    ) -> Result<Estimate, Trouble> {
-        let reader = Reader::open(&places.store)?;
-        let judge = Judge::new(self.settings()?, &places.workplace(), cancel, progress)?;
-        let mut whole: Option<Estimate> = None;
-        for runs in self.runs(&reader)? {
-            let cases = judge.cases(&reader, &runs, self.limit, cancel)?;
-            let one = judge.estimate(&reader, &cases, cancel, progress)?;
-            whole = Some(match whole {
-                None => one,
-                Some(all) => Estimate {
-                    samples: all.samples + one.samples,
-                    counted: all.counted + one.counted,
-                    prompt_tokens: all.prompt_tokens + one.prompt_tokens,
-                    most_new_tokens: all.most_new_tokens + one.most_new_tokens,
-                    tokenizer: one.tokenizer,
-                    cost: all.cost.zip(one.cost).map(|(a, b)| (a.0 + b.0, a.1 + b.1)),
-                },
-            });
-        }
-        whole.ok_or_else(|| Trouble("No run is chosen.".to_owned()))
-    }
-
-    fn judge(
-        &self,
-        places: &Places,
-        threads: usize,
-        settings: Settings,
-        control: &Control,
-        cancel: &CancelToken,
-        progress: &Progress,
-    ) -> Result<Ended, Trouble> {
-        let mut store = Store::open(&places.store)?;
-        let reader = store.reader()?;
-        let workplace = places.workplace().with_threads(threads);
-        let mut judge = Judge::new(self.settings()?, &workplace, cancel, progress)?;
-        let mut ended = Ended { judged: 0, reasons: Vec::new(), canceled: false };
-        for runs in self.runs(&reader)? {
-            let cases = judge.cases(&reader, &runs, self.limit, control.cancel())?;
-            let judged = judge.judge(&mut store, &cases, settings, control)?;
-            ended.judged += 1;
-            ended.reasons.extend(judged.reason);
-            if judged.canceled {
-                ended.canceled = true;
-                break;
-            }
-        }
-        Ok(ended)
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ mod data;
 mod export;
 mod grid;
 mod judge;
+mod judge_order;
+mod notes;
 mod picks;
 mod sheet;
 mod tune;
@@ -25,7 +27,9 @@ use self::compare::Comparing;
 use self::data::judged;
 use self::export::{Clip, Export, What};
 use self::grid::Widths;
-use self::judge::{Judging, Meant, can_be_judged};
+use self::judge::{Judging, can_be_judged};
+use self::judge_order::Meant;
+use self::notes::{cited, notes};
 use self::picks::Picks;
 use self::sheet::Sheet;
 use self::tune::Tune;
@@ -35,10 +39,10 @@ use crate::gui::kit;
 use crate::gui::loadable::{Loadable, Trouble};
 use crate::gui::memory::Memory;
 use crate::gui::shared::{Shared, Snapshot};
-use crate::gui::theme::{self, colors, icons};
+use crate::gui::theme::{self, icons};
 use crate::record::{RunId, RunStatus};
 use crate::report::chart::ChartKind;
-use crate::report::{ResultTable, TableOptions, cite};
+use crate::report::{ResultTable, TableOptions};
 use crate::store::Reader;
 
 /// The panel at the right, points wide.
@@ -464,57 +468,4 @@ impl ResultsView {
         grid::show(ui, widths, shared, room, commands);
         notes(ui, &sheet, &mut self.kept.notes);
     }
-}
-
-/// How the table is to be read, and what is to be known of it.
-fn notes(ui: &mut Ui, sheet: &Sheet, open: &mut bool) {
-    ui.add_space(4.0);
-    let count = sheet.notes.len() + sheet.published.len();
-    ui.horizontal(|ui| {
-        let icon = if *open { icons::CARET_DOWN } else { icons::CARET_RIGHT };
-        if kit::quiet(ui, icon, &format!("Notes ({count})")).clicked() {
-            *open = !*open;
-        }
-    });
-    if !*open {
-        return;
-    }
-    ScrollArea::vertical().id_salt("notes").auto_shrink([false, true]).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = 2.0;
-        ui.set_max_width(ui.available_width().min(960.0));
-        for note in &sheet.notes {
-            ui.label(theme::caption(ui, note));
-        }
-        if !sheet.published.is_empty() {
-            ui.label(theme::caption(
-                ui,
-                "\u{25c7} Published figures of the same task, setting, split and metric:",
-            ));
-            for line in &sheet.published {
-                ui.label(theme::caption(ui, line));
-            }
-        }
-    });
-}
-
-/// What to cite.
-fn cited(ui: &mut Ui, commands: &mut Vec<Command>) {
-    ScrollArea::vertical().id_salt("cite").auto_shrink(false).show(ui, |ui| {
-        let text = cite::bibtex();
-        if kit::button(ui, icons::COPY, "Copy the BibTeX").clicked() {
-            let said = "Copied the BibTeX of LaMP and Lamplight.".to_owned();
-            commands.push(Command::Copy { text: text.clone(), said });
-        }
-        Frame::new().fill(colors(ui).raised).corner_radius(theme::CORNER).inner_margin(8).show(ui, |ui| {
-            let code = egui::RichText::new(text).text_style(egui::TextStyle::Monospace).size(11.0);
-            ui.add(egui::Label::new(code).wrap().selectable(true));
-        });
-        ui.add_space(8.0);
-        ui.label(theme::strong("Published figures are from"));
-        for (source, tables, count) in cite::sources() {
-            ui.add(egui::Label::new(source).wrap());
-            let figures = if count == 1 { "1 figure".to_owned() } else { format!("{count} figures") };
-            ui.label(theme::caption(ui, format!("{figures}: {}", tables.join("; "))));
-        }
-    });
 }

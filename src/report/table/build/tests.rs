@@ -3,7 +3,7 @@ use std::convert::Infallible;
 
 use super::super::{MetricChoice, Note};
 use super::*;
-use crate::metrics::{Aggregate, Bootstrap, MeteorStages, PairedTest, SampleScore, Scorer};
+use crate::metrics::{Aggregate, Bootstrap, MeteorStages, PairedTest, SampleScore, Scorer, holm};
 use crate::record::{RetrieverSpec, Totals, TuningCell, test_spec};
 
 /// Runs with their columns, as a store would have them.
@@ -118,7 +118,7 @@ fn tasks_by_methods_with_differences_and_tests() {
     let block = block(&table);
     assert_eq!(table.sections.len(), 1);
     assert_eq!(labels(block), ["Non-personalized", "BM25, k 4", "Dense (contriever), k 1"]);
-    let rows: Vec<_> = block.rows.iter().map(|row| (row.task, row.metric)).collect();
+    let rows: Vec<_> = block.rows.iter().map(|row| (row.task, row.metric.metric().unwrap())).collect();
     assert_eq!(
         rows,
         [
@@ -472,4 +472,43 @@ fn runs_that_are_not_done_have_their_places() {
     assert_eq!(labels(block(&table)), ["Non-personalized"]);
     assert!(block(&table).rows.iter().all(|row| row.waiting.iter().all(Vec::is_empty)));
     assert_eq!(table.notes, [Note::Unfinished { runs: 2 }]);
+}
+
+#[test]
+fn judges_have_rows_of_their_own_and_never_share_one() {
+    use crate::report::judged::tests::judged;
+    let mut runs = Runs::default();
+    let texts = |word: &'static str| [Some(word); 4];
+    let none = runs.add(Task::Lamp4, "none", 0, same, &texts("a lamp"), "a red lamp");
+    let bm25 = runs.add(Task::Lamp4, "bm25", 4, same, &texts("a red lamp"), "a red lamp");
+    let of = |id: RunId| runs.runs.iter().find(|run| run.id == id).unwrap();
+    let judged = vec![
+        judged("gpt", "x", &[of(none)], &[1, 2, 3, 2]),
+        judged("gpt", "x", &[of(bm25)], &[3, 4, 5, 4]),
+        // Another template, of one run alone.
+        judged("gpt", "y", &[of(bm25)], &[1, 1, 1, 1]),
+        judged("gpt", "x", &[of(none), of(bm25)], &[0, 0, 0, 0]),
+    ];
+    let options = TableOptions { judged, oracle: true, ..TableOptions::default() };
+    let table = runs.table(&[], &options);
+    let rows = &block(&table).rows;
+    let judges: Vec<&Row> = rows.iter().filter(|row| row.metric.metric().is_none()).collect();
+    assert_eq!(judges.len(), 2, "{:?}", judges.iter().map(|row| row.metric_label()).collect::<Vec<_>>());
+    assert!(judges.iter().all(|row| row.metric_label().starts_with("Judge (gpt; built-in (")));
+    let both = judges.iter().find(|row| row.cells.iter().flatten().count() == 2).unwrap();
+    let [Some(base), Some(own), None] = &both.cells[..] else { panic!("{:?}", both.cells) };
+    assert_eq!((base.value, own.value, own.n, own.best), (2.0, 4.0, 4, true));
+    close(own.difference_percent.unwrap(), 100.0);
+    assert!(matches!(own.test.unwrap().result, PairedTest::PairedT { degrees: 3, .. }));
+    let alone = judges.iter().find(|row| row.cells.iter().flatten().count() == 1).unwrap();
+    assert_eq!(alone.cells[1].as_ref().map(|cell| (cell.value, cell.difference_percent)), Some((1.0, None)));
+    let notes: Vec<String> = table.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(notes.iter().filter(|note| note.contains("method rubric, template built-in (")).count(), 2);
+    let pair = notes.iter().find(|note| note.contains("method pairwise in both orders")).unwrap();
+    assert!(pair.contains("First preferred 100.0 % (4)") && pair.contains("BM25, k 4 (run"), "{pair}");
+    // Every format says whose figures they are.
+    let files = [crate::report::markdown::markdown(&table), crate::report::latex::latex(&table, false)];
+    assert!(files.iter().all(|text| text.contains("Judge (gpt; built-in (") && text.contains("pairwise")));
+    let json = serde_json::to_value(crate::report::json::document(&table)).unwrap().to_string();
+    assert!(json.contains("\"metric\":\"judge (gpt; built-in (") && json.contains("\"kind\":\"preference\""));
 }
