@@ -37,6 +37,8 @@ fn filled() -> Window {
         let runs = &shared.store.runs;
         shared.runner.is_idle() && runs.len() == 2 && runs.iter().all(|run| run.status == RunStatus::Done)
     });
+    // What can be done stands still once there is a table to copy.
+    window.wait("Copy the table");
     window
 }
 
@@ -122,6 +124,7 @@ fn where_nothing_can_be_judged_it_is_said() {
         let shared = window.harness.state().shared();
         shared.runner.is_idle() && shared.store.runs.iter().any(|run| run.status == RunStatus::Done)
     });
+    window.wait("Copy the table");
     window.click("Judge");
     window.wait("No finished run of LaMP-4 to LaMP-7 is shown. Choose others above.");
     assert!(!window.has("Start judging"));

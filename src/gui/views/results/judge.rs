@@ -168,7 +168,6 @@ impl Judging {
         if settled || self.settled.as_ref().is_none_or(|settled| settled.meant != *meant) {
             self.settled.clone_from(&order);
         }
-        self.cost(ui);
         ui.add_space(4.0);
         if let Some(work) = &self.work {
             work.show(ui);
@@ -177,6 +176,8 @@ impl Judging {
         {
             self.start(ui.ctx(), shared, order);
         }
+        // Beneath the button, which must not move away from under a click that settles a field.
+        self.cost(ui);
         if let Some(trouble) = &self.trouble {
             kit::trouble(ui, trouble, None);
         }
