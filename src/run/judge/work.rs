@@ -43,6 +43,13 @@ pub struct Judged {
     pub canceled: bool,
 }
 
+/// What steers the asking, and where it shows.
+struct How<'a> {
+    settings: Settings,
+    control: &'a Control,
+    board: &'a Board<'a>,
+}
+
 /// How asking ended, if nothing broke.
 enum Ended {
     Answered,
@@ -86,7 +93,7 @@ impl Judge {
                 of - missing.len() as u64,
             );
             cases.runs.iter().try_for_each(|run| store.log(Some(run.id), EventKind::Life, &begun))?;
-            ended = self.ask(store, cases, &judging, &missing, settings, control, &board)?;
+            ended = self.ask(store, cases, &judging, &missing, How { settings, control, board: &board })?;
         }
         let (reason, canceled) = match ended {
             Ended::Answered => (None, false),
@@ -107,9 +114,7 @@ impl Judge {
         cases: &Cases,
         judging: &JudgingRecord,
         missing: &[(u32, u8)],
-        settings: Settings,
-        control: &Control,
-        board: &Board<'_>,
+        How { settings, control, board }: How<'_>,
     ) -> Result<Ended, JudgeError> {
         let stop = &control.cancel().child();
         let budget = self.budget(store, judging, settings)?;
