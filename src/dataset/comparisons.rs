@@ -1,6 +1,6 @@
 //! Comparisons: made-up records of LaMP-1 that teach what its questions come down to.
 //!
-//! A model of no knowledge learns nothing from "[1]" or "[2]" alone: one bit a record is too little to find out that the earlier
+//! A model of no knowledge learns nothing from `[1]` or `[2]` alone: one bit a record is too little to find out that the earlier
 //! title shares words with one of the two references. So titles here are words of the given data in random order, of which the
 //! profile's one title shares a word or two with the right reference and none with the other, and most questions ask for these words
 //! before the number. A model that names them soon finds the number, and then needs no naming. Nothing that the given titles
