@@ -97,7 +97,7 @@ fn a_table_and_charts_of_results() {
         let runs = &shared.store.runs;
         shared.runner.is_idle() && runs.len() == 18 && runs.iter().all(|run| run.status == RunStatus::Done)
     });
-    window.wait("Notes (15)"); // each finished run has added its own
+    window.wait("Notes (17)"); // each finished run has added its own
     window.click("Close the message");
     compare(&mut window, "results_light");
     window.click("Charts");

@@ -372,17 +372,16 @@ impl Store {
     }
 }
 
-/// Adds a run unless it is there.
+/// Adds a run unless it is there. Looks first: an insertion that meets its key would use up a number.
 fn put_run(step: &Connection, key: &str, spec: &RunSpec, samples: u64) -> rusqlite::Result<()> {
-    let new = step.execute(
-        "INSERT INTO runs (key, spec, status, samples, created_ms) VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (key) DO NOTHING",
+    if step.prepare_cached("SELECT 1 FROM runs WHERE key = ?1")?.exists([key])? {
+        return Ok(());
+    }
+    step.execute(
+        "INSERT INTO runs (key, spec, status, samples, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
         (key, spec.to_json(), RunStatus::Planned.id(), rows::count(samples), now_ms()),
     )?;
-    if new == 1 {
-        add_event(step, Some(RunId(step.last_insert_rowid())), EventKind::Life, "Planned")?;
-    }
-    Ok(())
+    add_event(step, Some(RunId(step.last_insert_rowid())), EventKind::Life, "Planned")
 }
 
 /// Adds an experiment unless it is there, and gives its number.

@@ -77,7 +77,8 @@ class Window:
         until = time.monotonic() + 60
         while time.monotonic() < until:
             if self.process.poll() is not None:
-                raise RuntimeError(f"the program ended with {self.process.returncode}; see {self.log.name}")
+                said = pathlib.Path(self.log.name).read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"the program ended with {self.process.returncode}:\n{said}")
             found = subprocess.run(
                 ["xdotool", "search", "--onlyvisible", "--name", "^Lamplight"],
                 env=self.environment, capture_output=True, text=True,

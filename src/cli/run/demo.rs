@@ -15,6 +15,7 @@ use crate::cli::{CliError, Console, Outcome, Unit};
 use crate::lamp::{Setting, Split};
 use crate::model::shipped;
 use crate::record::Shard;
+use crate::report::files::FileError;
 use crate::run::{PlanError, sample_experiment, sample_set};
 
 /// Run the sample benchmark: every task and setting on invented data, with nothing to download.
@@ -42,6 +43,8 @@ const CHARTS: [(Kind, &str, Split, &str); 5] = [
 /// Runs the command.
 pub(in crate::cli) fn run(mut arguments: DemoArgs, console: &Console) -> Result<Outcome, CliError> {
     let out = &arguments.out;
+    // Before a minute of work, not after it.
+    std::fs::create_dir_all(out).map_err(|source| FileError::Write { path: out.clone(), source })?;
     arguments.work.store.or(out.join("lamplight.db"));
     let work = &arguments.work;
     let workplace = work.workplace(console)?;

@@ -2,7 +2,9 @@
 //! four bytes at once where the processor has an instruction for that.
 
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{_mm256_dpbusd_avx_epi32, _mm512_dpbusd_epi32};
+use std::arch::x86_64::{
+    _mm256_dpbusd_avx_epi32, _mm256_dpwssd_avx_epi32, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
+};
 
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Avx2, Avx512};
@@ -37,6 +39,51 @@ impl<L: Lanes> Dot<L> for Pairs {
     unsafe fn dot(sum: L::I, activations: L::I, weights: L::I) -> L::I {
         // SAFETY: as the caller vouches.
         unsafe { L::dot_pairs(sum, activations, weights) }
+    }
+}
+
+/// [`Pairs`] where the processor multiplies and adds them in one instruction (VNNI).
+pub struct FusedPairs;
+
+#[cfg(target_arch = "x86_64")]
+impl Dot<Avx2> for FusedPairs {
+    const GROUP: usize = 2;
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> <Avx2 as Lanes>::I {
+        // SAFETY: as the caller vouches.
+        unsafe { Avx2::load_pairs(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(
+        sum: <Avx2 as Lanes>::I,
+        activations: <Avx2 as Lanes>::I,
+        weights: <Avx2 as Lanes>::I,
+    ) -> <Avx2 as Lanes>::I {
+        // SAFETY: as the caller vouches.
+        unsafe { _mm256_dpwssd_avx_epi32(sum, activations, weights) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Dot<Avx512> for FusedPairs {
+    const GROUP: usize = 2;
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> <Avx512 as Lanes>::I {
+        // SAFETY: as the caller vouches.
+        unsafe { Avx512::load_pairs(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(
+        sum: <Avx512 as Lanes>::I,
+        activations: <Avx512 as Lanes>::I,
+        weights: <Avx512 as Lanes>::I,
+    ) -> <Avx512 as Lanes>::I {
+        // SAFETY: as the caller vouches.
+        unsafe { _mm512_dpwssd_epi32(sum, activations, weights) }
     }
 }
 

@@ -54,8 +54,8 @@ impl Isa {
         all
     }
 
-    /// Whether the processor sums four products of bytes in one instruction (VNNI).
-    pub fn has_quads(self) -> bool {
+    /// Whether the processor multiplies whole numbers and adds them to a sum in one instruction (VNNI).
+    pub fn has_vnni(self) -> bool {
         match self {
             Self::Portable => false,
             #[cfg(target_arch = "x86_64")]

@@ -1,5 +1,7 @@
 //! The inner loops of matrix products: tiles that stay in registers, panel by panel, and what becomes of them.
 
+#[cfg(target_arch = "x86_64")]
+use super::dot::FusedPairs;
 use super::dot::{Dot, Pairs, Quads};
 use super::gemm::{Finish, Function};
 #[cfg(target_arch = "x86_64")]
@@ -46,21 +48,54 @@ pub(in crate::model) struct Whole {
     pub offsets: *const i32,
 }
 
-dispatch! {
-    /// One task of an 8-bit product by [`Pairs`], as [`f32_task`].
-    ///
-    /// # Safety
-    /// As [`f32_task`]; scales and offsets must be valid for all rows and packed columns.
-    pairs_task => pairs_task_generic(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32)
+/// One task of an 8-bit product by [`Pairs`], as [`f32_task`].
+///
+/// # Safety
+/// As [`f32_task`]; scales and offsets must be valid for all rows and packed columns.
+pub(in crate::model) unsafe fn pairs_task(
+    isa: Isa,
+    task: &Task,
+    whole: Whole,
+    out: *mut f32,
+    tile: *mut f32,
+) {
+    dispatch! {
+        /// Without VNNI.
+        ///
+        /// # Safety
+        /// As the outer function.
+        plain => plain_generic(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32)
+    }
+    #[inline(always)]
+    unsafe fn plain_generic<L: Lanes>(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32) {
+        // SAFETY: as the caller vouches.
+        unsafe { whole_task::<L, Pairs>(task, whole, out, tile) }
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma,avxvnni")]
+    unsafe fn avx2(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32) {
+        // SAFETY: as the caller of the outer function vouches.
+        unsafe { whole_task::<Avx2, FusedPairs>(task, whole, out, tile) }
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn avx512(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32) {
+        // SAFETY: as the caller of the outer function vouches.
+        unsafe { whole_task::<Avx512, FusedPairs>(task, whole, out, tile) }
+    }
+    // SAFETY: the instructions were detected; the rest as the caller vouches.
+    unsafe {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 if isa.has_vnni() => avx2(task, whole, out, tile),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 if isa.has_vnni() => avx512(task, whole, out, tile),
+            _ => plain(isa, task, whole, out, tile),
+        }
+    }
 }
 
-#[inline(always)]
-unsafe fn pairs_task_generic<L: Lanes>(task: &Task, whole: Whole, out: *mut f32, tile: *mut f32) {
-    // SAFETY: as the caller vouches.
-    unsafe { whole_task::<L, Pairs>(task, whole, out, tile) }
-}
-
-/// One task of an 8-bit product by [`Quads`], as [`pairs_task`]. Where [`Isa::has_quads`] is false it is slow, and needs
+/// One task of an 8-bit product by [`Quads`], as [`pairs_task`]. Where [`Isa::has_vnni`] is false it is slow, and needs
 /// panels as wide as the portable ones.
 ///
 /// # Safety
@@ -88,9 +123,9 @@ pub(in crate::model) unsafe fn quads_task(
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 if isa.has_quads() => avx2(task, whole, out, tile),
+            Isa::Avx2 if isa.has_vnni() => avx2(task, whole, out, tile),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if isa.has_quads() => avx512(task, whole, out, tile),
+            Isa::Avx512 if isa.has_vnni() => avx512(task, whole, out, tile),
             _ => whole_task::<Portable, Quads>(task, whole, out, tile),
         }
     }

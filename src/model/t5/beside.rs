@@ -7,7 +7,7 @@ use super::config::T5Config;
 use super::cpu::{room, stride};
 use super::names::{self, Side};
 use crate::model::ModelError;
-use crate::model::kernels::gemm::{Finish, Scratch, Weights};
+use crate::model::kernels::gemm::{Finish, Numbers, Scratch, Weights};
 use crate::model::kernels::pool::Pool;
 use crate::model::kernels::simd::Isa;
 use crate::model::lora::{AdapterError, Additions};
@@ -88,12 +88,13 @@ impl Low {
     /// What is added to matrices of one shape; nothing if it is nothing to any of them.
     fn new(isa: Isa, parts: &[Option<&LowRank>]) -> Option<Self> {
         let &LowRank { rank, inputs, outputs, .. } = parts.iter().find_map(|part| *part)?;
-        let down =
-            Weights::pack(isa, parts.len() * rank, inputs, false, |row, out| match parts[row / rank] {
+        let down = Weights::pack(isa, parts.len() * rank, inputs, Numbers::F32, |row, out| {
+            match parts[row / rank] {
                 Some(part) => out.copy_from_slice(&part.a[row % rank * inputs..][..inputs]),
                 None => out.fill(0.0),
-            });
-        let up = Weights::pack(isa, parts.len() * outputs, parts.len() * rank, false, |row, out| {
+            }
+        });
+        let up = Weights::pack(isa, parts.len() * outputs, parts.len() * rank, Numbers::F32, |row, out| {
             out.fill(0.0);
             let number = row / outputs;
             if let Some(part) = parts[number] {

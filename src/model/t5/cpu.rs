@@ -4,7 +4,7 @@
 use crate::jobs::CancelToken;
 use crate::model::ModelError;
 use crate::model::kernels::attention::{HeadShape, pack_keys, pack_values};
-use crate::model::kernels::gemm::{Finish, Function, Scratch, Weights};
+use crate::model::kernels::gemm::{Finish, Function, Numbers, Scratch, Weights};
 use crate::model::kernels::heads::Heads;
 use crate::model::kernels::math::norm_row;
 use crate::model::kernels::memory::Buffer;
@@ -120,7 +120,8 @@ impl CpuT5 {
         super::memory::check_tensors(config, &checkpoint)?;
         let isa = Isa::detect();
         let (d, inner) = (config.d_model, config.inner());
-        let packer = Packer { checkpoint: &checkpoint, isa, int8 };
+        let numbers = if int8 { Numbers::Int8Fast } else { Numbers::F32 };
+        let packer = Packer { checkpoint: &checkpoint, isa, numbers };
         let own = |side, layer| {
             let name = |which| names::attention(side, layer, 0, names::SELF, which);
             Ok::<_, WeightsError>(SelfLayer {
@@ -417,7 +418,7 @@ pub(super) fn norm_rows(
 struct Packer<'a> {
     checkpoint: &'a Checkpoint,
     isa: Isa,
-    int8: bool,
+    numbers: Numbers,
 }
 
 impl Packer<'_> {
@@ -428,7 +429,7 @@ impl Packer<'_> {
             .map(|name| self.checkpoint.view(name, &[columns, depth]))
             .collect::<Result<Vec<_>, _>>()?;
         let row = |n: usize, out: &mut [f32]| views[n / columns].read_rows(n % columns, out);
-        let packed = Weights::pack(self.isa, views.len() * columns, depth, self.int8, row);
+        let packed = Weights::pack(self.isa, views.len() * columns, depth, self.numbers, row);
         self.checkpoint.forget_pages();
         Ok(packed)
     }
@@ -437,7 +438,7 @@ impl Packer<'_> {
         let views =
             [self.checkpoint.view(first, &[columns, depth])?, self.checkpoint.view(gate, &[columns, depth])?];
         let row = |n: usize, out: &mut [f32]| views[n / columns].read_rows(n % columns, out);
-        let packed = Weights::pack_gated(self.isa, columns, depth, self.int8, row);
+        let packed = Weights::pack_gated(self.isa, columns, depth, self.numbers, row);
         self.checkpoint.forget_pages();
         Ok(packed)
     }

@@ -48,7 +48,8 @@ pub struct Judging {
 struct Work {
     control: Control,
     job: Job<Result<Ended, Trouble>>,
-    verdicts: u64,
+    /// How many judgings are made, one after the other.
+    judgings: u64,
 }
 
 /// A judging in texts.
@@ -224,8 +225,7 @@ impl Judging {
             });
             ui.vertical(|ui| {
                 kit::label(ui, "Spending limit");
-                settled |=
-                    text(ui, &mut self.spending_limit, "Spending limit", "the endpoint\u{2019}s", 100.0);
+                settled |= text(ui, &mut self.spending_limit, "Spending limit", "as saved", 100.0);
             });
         });
         let danger = theme::colors(ui).danger;
@@ -280,13 +280,13 @@ impl Judging {
         let (places, threads, own) = (shared.places.clone(), shared.threads, control.clone());
         let settings = Settings { spending_limit: order.spending_limit, ..Settings::default() };
         let wake = ctx.clone();
-        let verdicts = order.meant.groups().len() as u64;
+        let judgings = order.meant.groups().len() as u64;
         let job = Job::start(
             "judging",
             move || wake.request_repaint(),
             move |cancel, progress| order.judge(&places, threads, settings, &own, cancel, progress),
         );
-        self.work = Some(Work { control, job, verdicts });
+        self.work = Some(Work { control, job, judgings });
     }
 }
 
@@ -301,13 +301,28 @@ impl Drop for Judging {
 impl Work {
     fn show(&self, ui: &mut Ui) {
         let progress = self.control.latest().get();
+        let runs = self.job.progress().read();
         let part =
             progress.as_ref().filter(|now| now.total > 0).map(|now| now.done as f32 / now.total as f32);
+        // Of all runs: what is done of the one at work is a part of its share.
+        let at_work = runs.done < self.judgings;
+        let part = part.map(|part| {
+            let begun = if at_work { part } else { 0.0 };
+            (runs.done as f32 + begun) / self.judgings.max(1) as f32
+        });
         kit::progress(ui, part, ui.available_width().min(300.0), "Judging");
         ui.horizontal(|ui| {
             let words = match &progress {
                 Some(now) => {
-                    let mut words = format!("{} of {} verdicts", kit::count(now.done), kit::count(now.total));
+                    let mut words = match self.judgings {
+                        0 | 1 => String::new(),
+                        all => format!("Run {} of {all}: ", (runs.done + 1).min(all)),
+                    };
+                    words.push_str(&format!(
+                        "{} of {} verdicts",
+                        kit::count(now.done),
+                        kit::count(now.total)
+                    ));
                     if now.failed > 0 {
                         words.push_str(&format!(", {} failed", now.failed));
                     }
@@ -316,7 +331,7 @@ impl Work {
                     }
                     words
                 }
-                None if self.verdicts > 1 => format!("Beginning with the first of {} runs", self.verdicts),
+                None if self.judgings > 1 => format!("Beginning with the first of {} runs", self.judgings),
                 None => "Beginning".to_owned(),
             };
             ui.label(theme::weak(ui, words));

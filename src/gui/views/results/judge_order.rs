@@ -83,7 +83,9 @@ impl Order {
         let reader = Reader::open(&places.store)?;
         let judge = Judge::new(self.settings()?, &places.workplace(), cancel, progress)?;
         let mut whole: Option<Estimate> = None;
-        for runs in self.runs(&reader)? {
+        let all = self.runs(&reader)?;
+        progress.start("Judging", all.len() as u64);
+        for runs in all {
             let cases = judge.cases(&reader, &runs, self.limit, cancel)?;
             let one = judge.estimate(&reader, &cases, cancel, progress)?;
             whole = Some(match whole {
@@ -115,10 +117,13 @@ impl Order {
         let workplace = places.workplace().with_threads(threads);
         let mut judge = Judge::new(self.settings()?, &workplace, cancel, progress)?;
         let mut ended = Ended { judged: 0, reasons: Vec::new(), canceled: false };
-        for runs in self.runs(&reader)? {
+        let all = self.runs(&reader)?;
+        progress.start("Judging", all.len() as u64);
+        for runs in all {
             let cases = judge.cases(&reader, &runs, self.limit, control.cancel())?;
             let judged = judge.judge(&mut store, &cases, settings, control)?;
             ended.judged += 1;
+            progress.add(1);
             ended.reasons.extend(judged.reason);
             if judged.canceled {
                 ended.canceled = true;

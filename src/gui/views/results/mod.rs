@@ -231,7 +231,9 @@ impl View for ResultsView {
                 .frame(Frame::new().inner_margin(Margin { left: 16, right: 0, top: 0, bottom: 0 }))
                 .show(ui, |ui| self.aside(ui, side, shared, commands));
         }
-        egui::CentralPanel::default().frame(Frame::NONE).show(ui, |ui| self.main(ui, shared, commands));
+        let right = if self.side.is_some() { 16 } else { 0 };
+        let frame = Frame::new().inner_margin(Margin { right, ..Margin::ZERO });
+        egui::CentralPanel::default().frame(frame).show(ui, |ui| self.main(ui, shared, commands));
     }
 
     fn summary(&self, shared: &Shared) -> String {
@@ -377,23 +379,28 @@ impl ResultsView {
     }
 
     fn copy_menu(&self, ui: &mut Ui, commands: &mut Vec<Command>) {
-        let Some(sheet) = self.sheet.value() else { return };
+        // It has its place before there is a table, or the buttons beside it would move away under the pointer.
+        let sheet = self.sheet.value();
         let words = format!("{}  Copy", icons::COPY);
-        let menu = ui.menu_button(words, |ui| {
-            let kinds = [
-                ("As Markdown", Clip::Markdown),
-                ("As LaTeX", Clip::Latex),
-                ("For a spreadsheet", Clip::Tsv),
-            ];
-            for (words, kind) in kinds {
-                if ui.button(words).clicked() {
-                    let (text, said) = export::clip(&sheet.table, kind);
-                    commands.push(Command::Copy { text, said: said.to_owned() });
-                    ui.close();
+        let menu = ui.add_enabled_ui(sheet.is_some(), |ui| {
+            ui.menu_button(words, |ui| {
+                let kinds = [
+                    ("As Markdown", Clip::Markdown),
+                    ("As LaTeX", Clip::Latex),
+                    ("For a spreadsheet", Clip::Tsv),
+                ];
+                for (words, kind) in kinds {
+                    if ui.button(words).clicked()
+                        && let Some(sheet) = sheet
+                    {
+                        let (text, said) = export::clip(&sheet.table, kind);
+                        commands.push(Command::Copy { text, said: said.to_owned() });
+                        ui.close();
+                    }
                 }
-            }
+            })
         });
-        kit::named(&menu.response, egui::Role::Button, true, "Copy the table");
+        kit::named(&menu.inner.response, egui::Role::Button, sheet.is_some(), "Copy the table");
     }
 
     /// The panel at the right.

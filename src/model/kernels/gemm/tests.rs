@@ -1,5 +1,7 @@
 use super::*;
 
+const KINDS: [Numbers; 3] = [Numbers::F32, Numbers::Int8, Numbers::Int8Fast];
+
 fn noise(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -26,6 +28,41 @@ fn function(f: Function, x: f64) -> f64 {
     }
 }
 
+/// A row as whole numbers up to `limit`, with what one of them stands for.
+fn rounded(values: &[f32], limit: f32) -> (Vec<i64>, f64) {
+    let greatest = values.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let inverse = if greatest > 0.0 { limit / greatest } else { 0.0 };
+    let whole = values.iter().map(|v| i64::from((v * inverse).round_ties_even() as i32)).collect();
+    (whole, f64::from(greatest / limit))
+}
+
+/// Products as plain sums: of the numbers themselves, or of what rounding makes of both sides; and how far each may be off.
+fn plain_sums(format: Format, depth: usize, x: &[f32], stride: usize, w: &[f32]) -> (Vec<Vec<f64>>, f64) {
+    let rows: Vec<_> = x.chunks(stride).map(|row| &row[..depth]).collect();
+    let limit = match format {
+        Format::F32 => {
+            let dot =
+                |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            return (rows.iter().map(|row| w.chunks(depth).map(|c| dot(row, c)).collect()).collect(), 1e-5);
+        }
+        Format::Pairs => (i32::MAX as usize / (127 * depth)).min(32767) as f32,
+        Format::Quads => 127.0,
+    };
+    let columns: Vec<_> = w.chunks(depth).map(|column| rounded(column, 127.0)).collect();
+    let mut slack = 0f64;
+    let sums = rows.iter().map(|row| {
+        let (row, unit) = rounded(row, limit);
+        let dots = columns.iter().map(|(column, scale)| {
+            // A number that lies between two whole ones may be rounded either way.
+            slack = slack.max(2.0 * f64::from(limit) * unit * scale);
+            row.iter().zip(column).map(|(a, b)| a * b).sum::<i64>() as f64 * unit * scale
+        });
+        dots.collect()
+    });
+    let sums = sums.collect();
+    (sums, slack + 1e-5)
+}
+
 /// Every instruction set, finish and thread count on ragged shapes, against plain sums.
 #[test]
 fn products_agree_with_plain_sums() {
@@ -39,63 +76,76 @@ fn products_agree_with_plain_sums() {
         (50, 31, 33),
         (97, 48, 600),
     ];
+    let finishes = [
+        Finish::Store,
+        Finish::Add,
+        Finish::Apply(Function::Relu),
+        Finish::Apply(Function::GeluErf),
+        Finish::Gate(Function::Gelu),
+        Finish::Gate(Function::Silu),
+    ];
     for (rows, columns, depth) in shapes {
         let x = noise(rows * (depth + 3), 1);
         let w = noise(2 * columns * depth, 2);
         let start = noise(rows * (columns + 5), 3);
-        let dot = |r: usize, n: usize| -> f64 {
-            (0..depth).map(|k| f64::from(x[r * (depth + 3) + k]) * f64::from(w[n * depth + k])).sum()
-        };
         let row = |n: usize, out: &mut [f32]| out.copy_from_slice(&w[n * depth..(n + 1) * depth]);
-        for isa in Isa::all() {
-            for int8 in [false, true] {
-                let plain = Weights::pack(isa, columns, depth, int8, row);
-                let gated = Weights::pack_gated(isa, columns, depth, int8, row);
-                for finish in [
-                    Finish::Store,
-                    Finish::Add,
-                    Finish::Apply(Function::Relu),
-                    Finish::Apply(Function::GeluErf),
-                    Finish::Gate(Function::Gelu),
-                    Finish::Gate(Function::Silu),
-                ] {
-                    for threads in [1, 3] {
-                        let weights = if matches!(finish, Finish::Gate(_)) { &gated } else { &plain };
-                        let mut out = start.clone();
-                        let (mut pool, mut scratch) = (Pool::new(threads), Scratch::default());
-                        weights.multiply(
-                            &mut pool,
-                            &mut scratch,
-                            rows,
-                            &x,
-                            depth + 3,
-                            &mut out,
-                            columns + 5,
-                            finish,
-                        );
-                        for r in 0..rows {
-                            for n in 0..columns + 5 {
-                                let before = f64::from(start[r * (columns + 5) + n]);
-                                let want = match finish {
-                                    _ if n >= columns => before,
-                                    Finish::Store => dot(r, n),
-                                    Finish::Add => before + dot(r, n),
-                                    Finish::Apply(f) => function(f, dot(r, n)),
-                                    Finish::Gate(f) => function(f, dot(r, n)) * dot(r, columns + n),
-                                };
-                                let got = f64::from(out[r * (columns + 5) + n]);
-                                let bound = if int8 { 0.004 * (depth as f64).sqrt() } else { 1e-5 }
-                                    + if int8 { 0.03 } else { 1e-5 } * want.abs();
-                                assert!(
-                                    (got - want).abs() < bound,
-                                    "{isa:?} {rows}x{columns}x{depth} int8 {int8} {finish:?} [{r},{n}]: {got} {want}"
-                                );
-                            }
+        for (isa, numbers) in Isa::all().into_iter().flat_map(|isa| KINDS.map(|kind| (isa, kind))) {
+            let plain = Weights::pack(isa, columns, depth, numbers, row);
+            let gated = Weights::pack_gated(isa, columns, depth, numbers, row);
+            let format = Format::choose(isa, depth, numbers);
+            let (dots, slack) = plain_sums(format, depth, &x, depth + 3, &w);
+            for (finish, threads) in finishes.into_iter().flat_map(|finish| [(finish, 1), (finish, 3)]) {
+                let weights = if matches!(finish, Finish::Gate(_)) { &gated } else { &plain };
+                let mut out = start.clone();
+                let (mut pool, mut scratch) = (Pool::new(threads), Scratch::default());
+                weights.multiply(&mut pool, &mut scratch, rows, &x, depth + 3, &mut out, columns + 5, finish);
+                for (r, n) in (0..rows).flat_map(|r| (0..columns + 5).map(move |n| (r, n))) {
+                    let before = f64::from(start[r * (columns + 5) + n]);
+                    // No function here is steeper than 1.2.
+                    let (want, bound) = match finish {
+                        _ if n >= columns => (before, 0.0),
+                        Finish::Store => (dots[r][n], slack),
+                        Finish::Add => (before + dots[r][n], slack),
+                        Finish::Apply(f) => (function(f, dots[r][n]), 1.2 * slack),
+                        Finish::Gate(f) => {
+                            let (gate, up) = (dots[r][n], dots[r][columns + n]);
+                            (function(f, gate) * up, slack * (1.2 * up.abs() + gate.abs() + 1.2 * slack))
                         }
-                    }
+                    };
+                    let got = f64::from(out[r * (columns + 5) + n]);
+                    assert!(
+                        (got - want).abs() <= bound + 1e-5 * want.abs(),
+                        "{isa:?} {rows}x{columns}x{depth} {numbers:?} {finish:?} [{r},{n}]: {got} {want}"
+                    );
                 }
             }
         }
+    }
+}
+
+/// Wide sums of both sides as they are: how coarse each kind may be.
+#[test]
+fn rounding_costs_what_it_should() {
+    let (rows, columns, depth) = (40, 60, 600);
+    let (x, w) = (noise(rows * depth, 6), noise(columns * depth, 7));
+    let row = |n: usize, out: &mut [f32]| out.copy_from_slice(&w[n * depth..][..depth]);
+    let (dots, _) = plain_sums(Format::F32, depth, &x, depth, &w);
+    for (isa, numbers) in Isa::all().into_iter().flat_map(|isa| KINDS.map(|kind| (isa, kind))) {
+        let mut out = vec![0.0; rows * columns];
+        let weights = Weights::pack(isa, columns, depth, numbers, row);
+        let (mut pool, mut scratch) = (Pool::new(1), Scratch::default());
+        weights.multiply(&mut pool, &mut scratch, rows, &x, depth, &mut out, columns, Finish::Store);
+        let squares =
+            out.iter().zip(dots.iter().flatten()).map(|(got, want)| (f64::from(*got) - want).powi(2));
+        let error = (squares.sum::<f64>() / out.len() as f64).sqrt();
+        // A side that is rounded to units of 0.5/127 is off by a uniform error, times the other's 0.289, over 600 places.
+        let side = 0.5 / 127.0 / 12f64.sqrt() * 0.289 * 600f64.sqrt();
+        let bound = match Format::choose(isa, depth, numbers) {
+            Format::F32 => 1e-5,
+            Format::Pairs => 1.1 * side,
+            Format::Quads => 1.1 * side * 2f64.sqrt(),
+        };
+        assert!(error < bound, "{isa:?} {numbers:?}: {error} {bound}");
     }
 }
 
@@ -109,7 +159,7 @@ fn packed(isa: Isa, columns: usize, depth: usize, format: Format, w: &[f32]) -> 
 /// Products of bytes equal those of the rounded numbers, at the extremes too, with and without the instruction.
 #[test]
 fn quads_are_exact_sums_of_rounded_numbers() {
-    let wide = |isa: &Isa| isa.has_quads() || isa.panel() == Isa::Portable.panel();
+    let wide = |isa: &Isa| isa.has_vnni() || isa.panel() == Isa::Portable.panel();
     for isa in Isa::all().into_iter().filter(wide) {
         for (rows, columns, depth) in
             [(1, 1, 1), (3, 17, 7), (14, 40, 301), (5, 33, 1200), (2, 3, MOST_QUADS)]
@@ -123,14 +173,9 @@ fn quads_are_exact_sums_of_rounded_numbers() {
             let mut out = vec![0.0; rows * columns];
             let (mut pool, mut scratch) = (Pool::new(2), Scratch::default());
             weights.multiply(&mut pool, &mut scratch, rows, &x, depth, &mut out, columns, Finish::Store);
-            let rounded = |values: &[f32]| {
-                let unit = values.iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0;
-                let whole = |v: &f32| i64::from((v * (1.0 / unit)).round_ties_even() as i32);
-                (values.iter().map(whole).collect::<Vec<_>>(), f64::from(unit))
-            };
-            let columns_rounded: Vec<_> = w.chunks(depth).map(rounded).collect();
+            let columns_rounded: Vec<_> = w.chunks(depth).map(|column| rounded(column, 127.0)).collect();
             for (r, row) in x.chunks(depth).enumerate() {
-                let (row, row_unit) = rounded(row);
+                let (row, row_unit) = rounded(row, 127.0);
                 for (n, (column, unit)) in columns_rounded.iter().enumerate() {
                     let sum: i64 = row.iter().zip(column).map(|(a, b)| a * b).sum();
                     let want = sum as f64 * row_unit * unit;
@@ -159,7 +204,7 @@ fn a_bias_is_added_first() {
     };
     for isa in Isa::all() {
         let row = |n: usize, out: &mut [f32]| out.copy_from_slice(&w[n * depth..][..depth]);
-        let weights = Weights::pack(isa, columns, depth, false, row).with_bias(bias.clone());
+        let weights = Weights::pack(isa, columns, depth, Numbers::F32, row).with_bias(bias.clone());
         for finish in [Finish::Store, Finish::Add, Finish::Apply(Function::GeluErf)] {
             let mut out = vec![0.25; rows * columns];
             let (mut pool, mut scratch) = (Pool::new(1), Scratch::default());
@@ -181,9 +226,9 @@ fn a_bias_is_added_first() {
 /// Extreme values must not overflow: the sums of 8-bit products are exact.
 #[test]
 fn int8_sums_are_exact_at_the_extremes() {
-    for isa in Isa::all() {
+    for (isa, numbers) in Isa::all().into_iter().flat_map(|isa| KINDS.map(|kind| (isa, kind))) {
         for depth in [1, 2, 63, 768, 10240] {
-            let weights = Weights::pack(isa, 3, depth, true, |n, out| out.fill([1.0, -1.0, 0.5][n]));
+            let weights = Weights::pack(isa, 3, depth, numbers, |n, out| out.fill([1.0, -1.0, 0.5][n]));
             let mut out = [0.0; 3];
             let x = vec![-3.0; depth];
             weights.multiply(
@@ -198,7 +243,7 @@ fn int8_sums_are_exact_at_the_extremes() {
             );
             for (got, want) in out.iter().zip([-3.0, 3.0, -1.5]) {
                 let want = want * depth as f32;
-                assert!((got - want).abs() <= 1e-5 * want.abs(), "{isa:?} {depth}: {got} {want}");
+                assert!((got - want).abs() <= 1e-5 * want.abs(), "{isa:?} {numbers:?} {depth}: {got} {want}");
             }
         }
     }
@@ -207,10 +252,10 @@ fn int8_sums_are_exact_at_the_extremes() {
 /// A row's result does not depend on its neighbors, nor on the threads.
 #[test]
 fn rows_are_independent_bit_by_bit() {
-    for int8 in [false, true] {
+    for numbers in KINDS {
         let (rows, columns, depth) = (37, 50, 700);
         let (x, w) = (noise(rows * depth, 4), noise(columns * depth, 5));
-        let weights = Weights::pack(Isa::detect(), columns, depth, int8, |n, out| {
+        let weights = Weights::pack(Isa::detect(), columns, depth, numbers, |n, out| {
             out.copy_from_slice(&w[n * depth..][..depth])
         });
         let run = |threads: usize, rows: usize, x: &[f32]| {
