@@ -10,7 +10,7 @@ use super::text::{plain, table};
 use super::{CliError, Console, Outcome, Unit};
 use crate::lamp::TaskKind;
 use crate::metrics::{Aggregate, Figure, MeteorStages, Parsing};
-use crate::record::RunRecord;
+use crate::record::{RunRecord, RunStatus};
 use crate::report;
 use crate::run::{Rescored, reread, rescore};
 
@@ -40,7 +40,10 @@ pub(super) fn run(arguments: &RescoreArgs, console: &Console) -> Result<Outcome,
     let wordnet = arguments.wordnet.as_deref().map(load_wordnet).transpose()?;
     let reader = arguments.store.reader()?;
     let runs: Vec<RunRecord> = match arguments.all {
-        true => reader.runs()?.into_iter().filter(|run| arguments.wants(run)).collect(),
+        true => {
+            let all = reader.runs()?;
+            all.iter().filter(|run| arguments.wants(run, &all)).cloned().collect()
+        }
         false => arguments.runs.iter().map(|run| reader.find(run)).collect::<Result<_, _>>()?,
     };
     let mut store = arguments.store.open()?;
@@ -61,18 +64,23 @@ pub(super) fn run(arguments: &RescoreArgs, console: &Console) -> Result<Outcome,
     if console.is_json() {
         console.print_json(&all)?;
     } else if runs.is_empty() {
-        console.print("The store has no runs.\n")?;
+        console.print(match arguments.answers {
+            None => "The store has no runs.\n",
+            Some(_) => "There is no finished run whose answers are still to be read in this way.\n",
+        })?;
     }
     Ok(Outcome::Done)
 }
 
 impl RescoreArgs {
-    /// Whether `--all` means a run. Those that are read in the way asked for already, or that have no other, are left out, so
-    /// that doing it again does nothing anew.
-    fn wants(&self, run: &RunRecord) -> bool {
+    /// Whether `--all` means a run of those that there are. Those that have been read in the way asked for, or that have no other
+    /// way, are left out, so that doing it again does nothing anew.
+    fn wants(&self, run: &RunRecord, all: &[RunRecord]) -> bool {
         self.answers.is_none_or(|parsing| {
             let whole = run.totals.done >= run.samples && run.spec.prompt.is_some();
-            whole && run.spec.reading().is_ok_and(|reading| reading != parsing)
+            let another = run.spec.reading().is_ok_and(|reading| reading != parsing);
+            let key = run.spec.read_as(parsing).key();
+            whole && another && !all.iter().any(|other| other.key == key && other.status == RunStatus::Done)
         })
     }
 }

@@ -16,6 +16,9 @@ pub const T5: &str = "sample-t5";
 /// The encoder's name.
 pub const ENCODER: &str = "sample-encoder";
 
+/// The license of them all, by its SPDX name: the data's that they learned from.
+pub const LICENSE: &str = "CC0-1.0";
+
 /// A model within the program.
 #[derive(Debug)]
 pub struct Shipped {

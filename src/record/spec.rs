@@ -148,6 +148,11 @@ impl RunSpec {
         self.parsing.parse()
     }
 
+    /// The spec of the run that reads the same answers in a given way.
+    pub fn read_as(&self, parsing: Parsing) -> Self {
+        Self { parsing: parsing.id().to_owned(), ..self.clone() }
+    }
+
     /// The spec as the JSON from which [`RunSpec::key`] is computed and which is stored.
     pub fn to_json(&self) -> String {
         // Strings, numbers and maps with text keys: there is nothing that could fail to be written.

@@ -132,8 +132,7 @@ pub fn reread(
     if run.totals.done < run.samples {
         return Err(RunError::NotWhole { run: name() });
     }
-    let spec = RunSpec { parsing: parsing.id().to_owned(), ..run.spec.clone() };
-    let other = store.plan(&spec, run.samples)?;
+    let other = store.plan(&run.spec.read_as(parsing), run.samples)?;
     let _claim = store.claim(&other)?;
     store.set_status(other.id, RunStatus::Running, None)?;
     let ended = copy(store, run, &other, wordnet, cancel, progress);

@@ -568,7 +568,7 @@ impl Registry {
             architecture: description.architecture,
             files,
             fingerprint,
-            license: Some(env!("CARGO_PKG_LICENSE").to_owned()),
+            license: Some(shipped::LICENSE.to_owned()),
             parameters: description.parameters,
             context: description.context,
             ..Manifest::new(model.name, Source::Program, path, description.kind)
