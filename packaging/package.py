@@ -372,7 +372,11 @@ def sbom(_options):
     run(*cargo_tool("cyclonedx"), "--format", "json", "--spec-version", "1.5", "--target", "all", "--override-filename", "lamplight.cdx")
     made = ROOT / "lamplight.cdx.json"
     path = OUT / f"lamplight-{metadata.read()['VERSION']}.cdx.json"
-    made.replace(path)
+    # The list names the program by the folder that it was made in, which is nobody's business.
+    here = f"path+{ROOT.as_uri()}"
+    text = made.read_text(encoding="utf-8").replace(here, "path+file:///lamplight")
+    made.unlink()
+    put(path, text)
     print(path)
 
 
