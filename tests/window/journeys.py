@@ -31,12 +31,13 @@ def main():
         print("no virtual display: missing", ", ".join(driver.missing()))
         sys.exit(77)
     program = str(pathlib.Path(arguments.program).resolve())
+    shared = arguments.shared.resolve()
     with driver.scratch() as folder, driver.Display(1280, 720) as display:
         folder = pathlib.Path(folder)
         out = arguments.out or folder / "pictures"
         whole = first_start(program, display, folder / "first", out)
-        if (arguments.shared / "lamp-samples").is_dir():
-            real_records(program, display, folder / "real", arguments.shared / "lamp-samples", out)
+        if (shared / "lamp-samples").is_dir():
+            real_records(program, display, folder / "real", shared / "lamp-samples", out)
         else:
             print("left out: real records (no lamp-samples)")
         killed(program, display, folder / "killed", whole, out)
@@ -156,9 +157,9 @@ def real_records(program, display, folder, records, out):
         window.key("ctrl+a")
         window.type(str(records))
         window.key("Return", wait=8)
-        if str(records.resolve()) in map(str, remembered(folder).get("data", [])):
+        if str(records) in map(str, remembered(folder).get("data", [])):
             break
-    until("the data to be remembered", lambda: str(records.resolve()) in map(str, remembered(folder).get("data", [])), 60)
+    until("the data to be remembered", lambda: str(records) in map(str, remembered(folder).get("data", [])), 60)
     window.picture(out / "journey-data.png")
     window.key("ctrl+4", wait=3)
     window.picture(out / "journey-prompt.png")
