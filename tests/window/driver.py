@@ -28,7 +28,8 @@ class Display:
     def __enter__(self):
         read, write = os.pipe()
         width, height = self.size
-        command = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
+        # Without -noreset the display begins anew when its last window is gone, and turns the next one away meanwhile.
+        command = ["Xvfb", "-noreset", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
         self.process = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
         os.close(write)
         with os.fdopen(read) as pipe:
