@@ -125,6 +125,8 @@ fn options_make_a_small_experiment() {
     assert_eq!(runs(&report).len(), 2 * 2 * 4);
     let wrong = place.said(&["run", "--data", "datasets/nowhere", "--model", "m", "--k", "1"], 1);
     assert!(wrong.contains("2 problems") && wrong.contains("data.paths: cannot read"), "{wrong}");
+    let absent = place.said(&["run", "absent.toml"], 1);
+    assert!(absent.contains("nothing was run: absent.toml: cannot read the experiment: "), "{absent}");
     assert!(place.said(&["run"], 2).contains("<FILE>"));
     assert!(place.said(&["run", "a.toml", "--data", "b", "--model", "c"], 2).contains("cannot be used with"));
     assert!(place.said(&["run", "a.toml", "--shard", "3/2"], 2).contains("2/8"));

@@ -92,11 +92,13 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
-            write!(f, "{}:", file.display())?;
+            write!(f, "{}", file.display())?;
             if let Some(line) = self.line {
-                write!(f, "{line}:")?;
+                write!(f, ":{line}")?;
             }
-            f.write_str(" ")?;
+            if !self.key.is_empty() {
+                f.write_str(": ")?;
+            }
         }
         f.write_str(&self.key)
     }
