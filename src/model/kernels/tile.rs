@@ -8,8 +8,8 @@ use super::gemm::{Finish, Function};
 use super::simd::{Avx2, Avx512};
 use super::simd::{Isa, Lanes, Portable, dispatch};
 
-/// Inner-dimension steps per pass over a panel: half of the nearest cache.
-const DEPTH_BLOCK: usize = 256;
+/// Bytes of a panel that a pass goes over: half of the nearest cache, which rows of activations share.
+const PASS_BYTES: usize = 16 << 10;
 /// A rectangle of outputs.
 pub(in crate::model) struct Task {
     pub rows: std::ops::Range<usize>,
@@ -210,7 +210,7 @@ pub(super) unsafe fn panel_product<L: Lanes>(
 ) {
     // SAFETY: as the caller vouches.
     unsafe {
-        let passes = depth.div_ceil(DEPTH_BLOCK).max(1);
+        let passes = (depth * 2 * L::N * size_of::<f32>()).div_ceil(PASS_BYTES).max(1);
         let block = depth.div_ceil(passes).max(1);
         let mut k = 0;
         loop {
@@ -295,7 +295,7 @@ unsafe fn whole_task<L: Lanes, D: Dot<L>>(task: &Task, whole: Whole, out: *mut f
         let Whole { groups, x, row_scales, w, column_scales, offsets } = whole;
         // A group is four bytes of a row, whether two numbers or four.
         let stride = groups * 4;
-        let passes = (groups * D::GROUP).div_ceil(4 * DEPTH_BLOCK).max(1);
+        let passes = (groups * D::GROUP * 2 * L::N).div_ceil(PASS_BYTES).max(1);
         let block = groups.div_ceil(passes).max(1);
         let sums = tile.cast::<i32>();
         for panel in task.panels.clone() {
